@@ -1,0 +1,161 @@
+"""The table of models. Standard library only, so that the gateway lists models without torch."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.errors import ParameterError, UnknownModelError
+
+Family = Literal["layered_depth"]
+Task = Literal["image-to-points"]
+ParameterValue = int | float | str
+
+OUTPUTS = (
+    "points.ply",
+    "points.glb",
+    "mesh.glb",
+    "mesh.ply",
+    "mesh.obj",
+    "mesh.stl",
+    "preview.png",
+    "turntable.gif",
+)
+DEFAULT_OUTPUTS = ("points.ply", "mesh.glb")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One form field that a model takes, with its bounds.
+
+    `maximum` and `minimum` are inclusive; `choices` is for strings only.
+    """
+
+    name: str
+    kind: Literal["integer", "number", "string"]
+    default: ParameterValue
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    description: str = ""
+
+    def check(self, value: ParameterValue) -> ParameterValue:
+        """`value` in the parameter's own type.
+
+        Raises:
+            ParameterError: wrong type, out of bounds, or not one of the choices.
+        """
+        if self.kind == "string":
+            if value not in self.choices:
+                raise ParameterError(self.name, f"must be one of {', '.join(self.choices)}")
+            return value
+        try:
+            number = int(str(value)) if self.kind == "integer" else float(value)
+        except ValueError:
+            raise ParameterError(self.name, f"must be a {self.kind}, got {value!r}") from None
+        low, high = self.minimum, self.maximum
+        # Written so that NaN fails.
+        if not ((low is None or number >= low) and (high is None or number <= high)):
+            raise ParameterError(self.name, f"must be {low} to {high}, got {value}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One safetensors file under `models/weights/`, pinned by content."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """SPDX identifiers, or a short plain statement."""
+
+    code: str
+    weights: str
+    outputs: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known of a model before it is loaded."""
+
+    id: str
+    family: Family
+    task: Task
+    title: str
+    description: str
+    licence: Licence
+    parameters: tuple[Parameter, ...]
+    points: int  # what the network gives before resampling
+    resampled: bool  # True when num_points is reached by resampling
+    steps: int  # network evaluations of a default job
+    image_size: int  # side of the square crop the network sees, pixels
+    memory_bytes: int  # peak resident memory of a worker with this model, measured
+    measured_seconds: dict[str, float]  # hardware -> picture to points, seconds
+    weights: tuple[WeightFile, ...]
+    outputs: tuple[str, ...] = OUTPUTS
+    default_outputs: tuple[str, ...] = DEFAULT_OUTPUTS
+    sources: tuple[str, ...] = field(default=())  # papers and data that must be credited
+
+    def parameter(self, name: str) -> Parameter | None:
+        return next((item for item in self.parameters if item.name == name), None)
+
+    def resolve(self, given: dict[str, ParameterValue]) -> dict[str, ParameterValue]:
+        """All parameters of this model: those given, checked, and defaults for the rest.
+
+        Raises:
+            ParameterError: a name this model does not know, or a value out of bounds.
+        """
+        for name in given:
+            if self.parameter(name) is None:
+                known = ", ".join(item.name for item in self.parameters)
+                raise ParameterError(name, f"{self.id} has no such parameter; it takes {known}")
+        return {
+            item.name: item.check(given.get(item.name, item.default)) for item in self.parameters
+        }
+
+
+NUM_POINTS = Parameter(
+    "num_points", "integer", 4096, 256, 16_384, description="points in the result"
+)
+SEED = Parameter(
+    "seed",
+    "integer",
+    -1,
+    -1,
+    2**31 - 1,
+    description="-1 draws one; the job object shows the seed that was used",
+)
+
+DRAFT = ModelCard(
+    id="draft",
+    family="layered_depth",
+    task="image-to-points",
+    title="Draft",
+    description="One forward pass to a coloured cloud: front and back surface per pixel.",
+    licence=Licence(code="Apache-2.0", weights="CC-BY-4.0", outputs="unrestricted"),
+    parameters=(NUM_POINTS, SEED),
+    points=4096,
+    resampled=True,
+    steps=1,
+    image_size=96,
+    memory_bytes=700_000_000,
+    measured_seconds={},
+    weights=(),
+)
+
+CATALOG: dict[str, ModelCard] = {card.id: card for card in (DRAFT,)}
+DEFAULT_MODEL = DRAFT.id
+
+
+def get_card(model_id: str) -> ModelCard:
+    """The card of `model_id`.
+
+    Raises:
+        UnknownModelError: not in the catalogue.
+    """
+    card = CATALOG.get(model_id)
+    if card is None:
+        raise UnknownModelError(model_id, tuple(CATALOG))
+    return card

@@ -1,0 +1,61 @@
+class ModelError(Exception):
+    """Anything a model, its weights or its input can do wrong.
+
+    ModelError
+    +- UnknownModelError     no such id in the catalogue
+    +- ParameterError        a field the model does not know, or out of its bounds
+    +- WeightsError          missing, truncated or altered weight file
+    +- NonFiniteError        the network gave NaN or infinity
+    +- ImageError            bytes that are no acceptable picture
+    |  +- ImageTypeError         not PNG, JPEG or WebP
+    |  +- ImageTooLargeError     more pixels than allowed
+    |  +- ImageUndecodableError  truncated or corrupt
+    +- NoForegroundError     nothing in the picture to reconstruct
+    """
+
+
+class UnknownModelError(ModelError):
+    def __init__(self, model_id: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown model {model_id!r}; known: {', '.join(known)}")
+        self.model_id = model_id
+        self.known = known
+
+
+class ParameterError(ModelError):
+    """`field` names the parameter, the message its bounds."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class WeightsError(ModelError):
+    pass
+
+
+class NonFiniteError(ModelError):
+    """`rows` are the positions, within the batch, of the states that went wrong."""
+
+    def __init__(self, rows: tuple[int, ...]) -> None:
+        super().__init__(f"the network gave NaN or infinity in rows {list(rows)}")
+        self.rows = rows
+
+
+class ImageError(ModelError):
+    pass
+
+
+class ImageTypeError(ImageError):
+    pass
+
+
+class ImageTooLargeError(ImageError):
+    pass
+
+
+class ImageUndecodableError(ImageError):
+    pass
+
+
+class NoForegroundError(ModelError):
+    pass

@@ -1,0 +1,260 @@
+"""`draft`: one pass from a picture to the front and back surface of the object, per pixel.
+
+Own design. A small convolutional stem and a transformer over 16 x 16 tokens predict, for every
+pixel of a foreground crop, the depth of the first and of the last surface along its ray and the
+colour of both, and for the picture as a whole the camera (elevation, distance, crop window). The
+layers are lifted to the upright frame with the predicted camera, joined along the outline to a
+closed sheet (`models/feedforward/layered_sheet.py`), and sampled evenly by area.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from geometry.frame import normalise
+from models.catalog import ModelCard
+from models.contract import PreparedImages, Result, SamplingParams
+from models.errors import NonFiniteError, WeightsError
+from models.feedforward.layered_sheet import Camera, build_sheet, sample_sheet
+
+
+@dataclass(frozen=True, slots=True)
+class DraftConfig:
+    image_size: int = 96
+    channels: tuple[int, int, int] = (32, 64, 128)  # at 1/2, 1/4 and 1/8 of the picture's side
+    width: int = 256  # of a token, one for each 16 x 16 pixels
+    layers: int = 5
+    heads: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What the network says of a batch of crops; T = image_size / 2.
+
+    Attributes:
+        depth: [B, 2, T, T] front and back, towards the camera from the object's centre, in units
+            of the bounding sphere's diameter; front >= back.
+        color: [B, 2, 3, T, T] sRGB, 0..1, without shading.
+        log_error: [B, 2, T, T] natural logarithm of the expected distance error.
+        camera: [B, 5] half side of the crop at the object's centre, inverse camera distance,
+            centre of the crop (right, up) and elevation in radians.
+    """
+
+    depth: Tensor
+    color: Tensor
+    log_error: Tensor
+    camera: Tensor
+
+
+class Block(nn.Module):
+    """Pre-norm transformer layer."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_2 = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, N, C = x.shape
+        qkv = self.qkv(self.norm_1(x)).view(B, N, 3, self.heads, C // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        # Written out: at 37 tokens the fused CPU kernel takes twice as long, most of it backwards.
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        mixed = scores.softmax(dim=-1) @ v  # [B, heads, N, C / heads]
+        x = x + self.out(mixed.transpose(1, 2).reshape(B, N, C))
+        lifted: Tensor = F.gelu(self.up(self.norm_2(x)), approximate="tanh")
+        y: Tensor = x + self.down(lifted)
+        return y
+
+
+class ConvBlock(nn.Module):
+    """Residual pair of 3 x 3 convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, channels)
+        self.conv_1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.conv_2(F.silu(self.conv_1(F.silu(self.norm(x)))))
+        return y
+
+
+class DraftNet(nn.Module):
+    """Crops [B, 4, S, S] (straight alpha, 0..1) to `Layers`."""
+
+    camera_mean: Tensor
+    camera_scale: Tensor
+
+    def __init__(self, config: DraftConfig) -> None:
+        super().__init__()
+        self.config = config
+        fine, middle, coarse = config.channels
+        width, side = config.width, config.image_size // 16
+        self.stem = nn.Conv2d(6, fine, 5, stride=2, padding=2)
+        self.down_1 = nn.Sequential(nn.Conv2d(fine, middle, 3, 2, 1), ConvBlock(middle))
+        self.down_2 = nn.Sequential(nn.Conv2d(middle, coarse, 3, 2, 1), ConvBlock(coarse))
+        self.embed = nn.Conv2d(coarse, width, 3, 2, 1)
+        self.position = nn.Parameter(torch.randn(1, side * side, width) * 0.02)
+        self.summary = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.camera = nn.Linear(width, 5)
+        self.up_3 = Up(width, coarse)
+        self.up_2 = Up(coarse, middle)
+        self.up_1 = Up(middle, fine)
+        self.head = nn.Conv2d(fine, 10, 3, padding=1)
+        # The mean crop of the training pictures and its spread, so that zero is a fair guess.
+        self.register_buffer("camera_mean", torch.tensor([0.5, 0.45, 0.0, 0.0, 0.43]), False)
+        self.register_buffer("camera_scale", torch.tensor([0.1, 0.2, 0.1, 0.1, 0.35]), False)
+        nn.init.zeros_(self.camera.weight)
+        nn.init.zeros_(self.camera.bias)
+
+    def forward(self, rgba: Tensor) -> Layers:
+        x_1 = F.silu(self.stem(_with_coordinates(rgba)))  # [B, fine, S / 2, S / 2]
+        x_2 = self.down_1(x_1)
+        x_3 = self.down_2(x_2)
+        x_4 = self.embed(F.silu(x_3))  # [B, width, S / 16, S / 16]
+        tokens = x_4.flatten(2).transpose(1, 2) + self.position
+        tokens = torch.cat([self.summary.expand(len(rgba), -1, -1), tokens], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        camera = self.camera(tokens[:, 0]).float() * self.camera_scale + self.camera_mean
+        x = tokens[:, 1:].transpose(1, 2).reshape(x_4.shape)
+        x = self.up_1(self.up_2(self.up_3(x, x_3), x_2), x_1)
+        out = self.head(F.silu(x)).float()  # [B, 10, T, T]
+        front = out[:, 0]
+        depth = torch.stack([front, front - F.softplus(out[:, 1] - 1.5)], dim=1)
+        B, _, T, _ = out.shape
+        color = torch.sigmoid(out[:, 2:8]).view(B, 2, 3, T, T)
+        return Layers(depth, color, out[:, 8:10] - 3.0, camera)
+
+
+class Up(nn.Module):
+    """Twice the side, then fused with the encoder's features of that side."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(inside, 4 * outside, 1)
+        self.fuse = nn.Conv2d(2 * outside, outside, 3, padding=1)
+        self.norm = nn.GroupNorm(8, outside)
+        self.refine = nn.Conv2d(outside, outside, 3, padding=1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = F.pixel_shuffle(self.expand(x), 2)
+        x = self.fuse(torch.cat([x, skip], dim=1))
+        y: Tensor = x + self.refine(F.silu(self.norm(x)))
+        return y
+
+
+def _with_coordinates(rgba: Tensor) -> Tensor:
+    """Premultiplied colour around 0, alpha, and where each pixel is: [B, 6, S, S]."""
+    B, _, S, _ = rgba.shape
+    ticks = torch.linspace(-1, 1, S, device=rgba.device, dtype=rgba.dtype)
+    grid = torch.stack(torch.meshgrid(ticks, ticks, indexing="ij")).expand(B, 2, S, S)
+    alpha = rgba[:, 3:]
+    return torch.cat([(rgba[:, :3] - 0.5) * 2 * alpha, alpha, grid], dim=1)
+
+
+def lift(depth: Tensor, camera: Tensor) -> Tensor:
+    """Depth maps to points of the upright frame.
+
+    Args:
+        depth: [B, L, T, T] towards the camera from the object's centre.
+        camera: [B, 5] as in `Layers`.
+
+    Returns:
+        [B, L, T, T, 3]: +Y up, +Z towards the camera's azimuth, bounding sphere of diameter 1.
+    """
+    T = depth.shape[-1]
+    ticks = (torch.arange(T, device=depth.device) + 0.5) * (2 / T) - 1
+    half, inverse_distance, right, up, elevation = (
+        camera[:, index].view(-1, 1, 1, 1) for index in range(5)
+    )
+    spread = 1 - inverse_distance * depth
+    x = (right + half * ticks) * spread
+    y = (up - half * ticks[:, None]) * spread
+    sine, cosine = torch.sin(elevation), torch.cos(elevation)
+    return torch.stack([x, y * cosine + depth * sine, depth * cosine - y * sine], dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftConditioning:
+    """The prepared crops; `draft` has no encoder apart from its one pass."""
+
+    rgba: Tensor  # [B, 4, S, S]
+
+    def row(self, index: int) -> "DraftConditioning":
+        return DraftConditioning(self.rgba[index : index + 1])
+
+
+@dataclass(slots=True)
+class DraftState:
+    rgba: Tensor  # [1, 4, S, S]
+    params: SamplingParams
+    layers: Layers | None = None
+    step: int = 0
+    steps: int = 1
+
+
+class Draft:
+    """The served form of `DraftNet`: a `Reconstructor` of one step."""
+
+    def __init__(self, card: ModelCard, net: DraftNet, device: torch.device) -> None:
+        self.card = card
+        self.device = device
+        self.net = net.to(device).eval().requires_grad_(False)
+
+    def encode(self, images: PreparedImages) -> DraftConditioning:
+        return DraftConditioning(images.rgba.to(self.device))
+
+    def start(
+        self, conditioning: DraftConditioning, params: SamplingParams, generator: torch.Generator
+    ) -> DraftState:
+        return DraftState(conditioning.rgba, params)
+
+    @torch.inference_mode()
+    def step(self, states: Sequence[DraftState]) -> None:
+        layers = self.net(torch.cat([state.rgba for state in states]))
+        outputs = (layers.depth, layers.color, layers.log_error, layers.camera)
+        finite = torch.stack([x.flatten(1).isfinite().all(dim=1) for x in outputs]).all(dim=0)
+        if not finite.all():
+            raise NonFiniteError(tuple((~finite).nonzero().flatten().tolist()))
+        for row, state in enumerate(states):
+            state.layers = Layers(*(x[row : row + 1].cpu() for x in outputs))
+            state.step = 1
+
+    def finish(self, state: DraftState) -> Result:
+        if state.layers is None:
+            raise ValueError("finish needs a state that has been stepped")
+        layers = state.layers
+        alpha = state.rgba[0, 3].cpu().numpy()
+        mask = alpha > min(0.5, float(alpha.max()) / 2)
+        camera = Camera(*(float(value) for value in layers.camera[0]))
+        sheet = build_sheet(
+            layers.depth[0].numpy(), layers.color[0].permute(0, 2, 3, 1).numpy(), mask, camera
+        )
+        rng = np.random.default_rng(state.params.seed)
+        cloud = sample_sheet(sheet, state.params.num_points, rng)
+        return Result(normalise(cloud))
+
+
+def load_draft(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> Draft:
+    """`draft` with the weights `tensors`. Raises WeightsError where they do not fit."""
+    net = DraftNet(DraftConfig(image_size=card.image_size))
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{card.id}: the weights do not fit the network: {error}") from error
+    return Draft(card, net, device)

@@ -1,0 +1,111 @@
+"""Every setting, in one frozen class. Read once by `get_settings()`, then passed along."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "BOZZETTO_"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RedisSettings(Section):
+    url: SecretStr | None = Field(
+        None, description="redis://, rediss:// or unix:// URL. Unset: an embedded server is run."
+    )
+    prefix: str = Field("bozzetto", description="First part of every key.")
+
+
+class UploadSettings(Section):
+    max_bytes: int = Field(
+        20_000_000, ge=1_000, le=1_000_000_000, description="Cap on one request's body, in bytes."
+    )
+    max_pixels: int = Field(
+        25_000_000, ge=1_000, le=200_000_000, description="Cap on one picture, in pixels."
+    )
+    max_images: int = Field(8, ge=1, le=64, description="Pictures per job.")
+
+
+class QueueSettings(Section):
+    max_waiting: int = Field(1_000, ge=1, description="Waiting jobs before submit answers 503.")
+    max_attempts: int = Field(3, ge=1, le=10, description="Runs of one job before it fails.")
+    lease_s: float = Field(
+        30.0, ge=0.2, le=3_600, description="Seconds without renewal until a job is taken over."
+    )
+    retention_s: float = Field(
+        86_400.0, ge=1, description="Seconds that a final job and its files are kept."
+    )
+    idempotency_s: float = Field(
+        86_400.0, ge=1, description="Seconds that an Idempotency-Key is remembered."
+    )
+
+
+class WorkerSettings(Section):
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the networks run.")
+    threads: int = Field(0, ge=0, le=256, description="Compute threads; 0 leaves it to torch.")
+    max_batch: int = Field(8, ge=1, le=256, description="Jobs in one network evaluation.")
+    models: tuple[str, ...] = Field(("draft",), description="Models that this worker serves.")
+    drain_s: float = Field(25.0, ge=0, description="Seconds to finish running jobs after SIGTERM.")
+
+
+class GatewaySettings(Section):
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    api_keys: tuple[SecretStr, ...] = Field(
+        (), description="Accepted bearer tokens, as a JSON list. Empty: no key is asked for."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins whose pages may call the API, as a JSON list."
+    )
+    rate_per_minute: int = Field(
+        0, ge=0, description="Submits per minute and caller; 0 is unlimited."
+    )
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    data_dir: Path = Field(
+        Path("data"), description="Where pictures, results and the embedded server's files live."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe message that is logged."
+    )
+    redis: RedisSettings = RedisSettings()
+    uploads: UploadSettings = UploadSettings()
+    queue: QueueSettings = QueueSettings()
+    worker: WorkerSettings = WorkerSettings()
+    gateway: GatewaySettings = GatewaySettings()
+
+
+class UnknownSettingError(ValueError):
+    """A variable has our prefix but names no setting: most likely a misspelling."""
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        UnknownSettingError: pydantic-settings ignores a misspelt top-level name, we do not.
+        pydantic.ValidationError: a value is out of bounds or a nested name is unknown.
+    """
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        if not variable.upper().startswith(PREFIX):
+            continue
+        top = variable.upper().removeprefix(PREFIX).split("__")[0]
+        if top not in known:
+            raise UnknownSettingError(
+                f"{variable} names no setting; known: "
+                + ", ".join(PREFIX + name for name in sorted(known))
+            )
+    return Settings()

@@ -1,0 +1,39 @@
+from typing import Protocol
+
+
+class StoreError(Exception):
+    """StoreError
+    +- ObjectMissingError   nothing under that key
+    +- StoreFullError       no space left; nothing half-written stays behind
+    """
+
+
+class ObjectMissingError(StoreError):
+    pass
+
+
+class StoreFullError(StoreError):
+    pass
+
+
+class Store(Protocol):
+    """Bytes by key. Keys look like `<job id>/input/0`, `<job id>/<attempt>/mesh.glb`.
+
+    A key is written whole or not at all. Blocking; the gateway calls it in a thread.
+    """
+
+    def put(self, key: str, data: bytes) -> None:
+        """Raises StoreFullError, StoreError."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Raises ObjectMissingError, StoreError."""
+        ...
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Raises ObjectMissingError, StoreError."""
+        ...
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Remove every key under `prefix`; fine when there is none."""
+        ...
