@@ -11,7 +11,7 @@ import math
 import signal
 import time
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -168,9 +168,7 @@ def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, obje
 def load_config(path: Path) -> tuple[TrainConfig, DraftConfig]:
     """Tables `train` and `network` of a TOML file. Raises TypeError for an unknown name."""
     raw = tomllib.loads(path.read_text())
-    known = {item.name for item in fields(DraftConfig)}
-    network = {name: value for name, value in raw.get("network", {}).items() if name in known}
-    return TrainConfig(**raw["train"]), DraftConfig(**network)
+    return TrainConfig(**raw["train"]), DraftConfig(**raw.get("network", {}))
 
 
 def main() -> None:

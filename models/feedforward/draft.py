@@ -67,7 +67,7 @@ class Block(nn.Module):
         B, N, C = x.shape
         qkv = self.qkv(self.norm_1(x)).view(B, N, 3, self.heads, C // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        # Written out: at 37 tokens the fused CPU kernel takes twice as long, most of it backwards.
+        # Written out: at 36 tokens the fused CPU kernel takes twice as long, most of it backwards.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         mixed = scores.softmax(dim=-1) @ v  # [B, heads, N, C / heads]
         x = x + self.out(mixed.transpose(1, 2).reshape(B, N, C))
@@ -101,44 +101,54 @@ class DraftNet(nn.Module):
         self.config = config
         fine, middle, coarse = config.channels
         width, side = config.width, config.image_size // 16
-        self.stem = nn.Conv2d(6, fine, 5, stride=2, padding=2)
-        self.down_1 = nn.Sequential(nn.Conv2d(fine, middle, 3, 2, 1), ConvBlock(middle))
-        self.down_2 = nn.Sequential(nn.Conv2d(middle, coarse, 3, 2, 1), ConvBlock(coarse))
+        self.stem = nn.Sequential(nn.Conv2d(6, fine, 5, 2, 2), nn.GroupNorm(8, fine), nn.SiLU())
+        self.down_1 = Down(fine, middle)
+        self.down_2 = Down(middle, coarse)
         self.embed = nn.Conv2d(coarse, width, 3, 2, 1)
-        self.position = nn.Parameter(torch.randn(1, side * side, width) * 0.02)
-        self.summary = nn.Parameter(torch.randn(1, 1, width) * 0.02)
+        self.embed_norm = nn.LayerNorm(width)
+        self.position = nn.Parameter(torch.randn(1, side * side, width) * 0.3)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
-        self.camera = nn.Linear(width, 5)
+        self.camera_features = nn.Linear(width, 16)
+        self.camera = nn.Sequential(nn.Linear(16 * side * side, 128), nn.SiLU(), nn.Linear(128, 5))
         self.up_3 = Up(width, coarse)
         self.up_2 = Up(coarse, middle)
         self.up_1 = Up(middle, fine)
+        self.head_norm = nn.GroupNorm(8, fine)
         self.head = nn.Conv2d(fine, 10, 3, padding=1)
         # The mean crop of the training pictures and its spread, so that zero is a fair guess.
         self.register_buffer("camera_mean", torch.tensor([0.5, 0.45, 0.0, 0.0, 0.43]), False)
         self.register_buffer("camera_scale", torch.tensor([0.1, 0.2, 0.1, 0.1, 0.35]), False)
-        nn.init.zeros_(self.camera.weight)
-        nn.init.zeros_(self.camera.bias)
+        self.apply(_initialise)
+        _shrink_last_layers(self)
 
     def forward(self, rgba: Tensor) -> Layers:
-        x_1 = F.silu(self.stem(_with_coordinates(rgba)))  # [B, fine, S / 2, S / 2]
+        x_1 = self.stem(_with_coordinates(rgba))  # [B, fine, S / 2, S / 2]
         x_2 = self.down_1(x_1)
         x_3 = self.down_2(x_2)
         x_4 = self.embed(F.silu(x_3))  # [B, width, S / 16, S / 16]
-        tokens = x_4.flatten(2).transpose(1, 2) + self.position
-        tokens = torch.cat([self.summary.expand(len(rgba), -1, -1), tokens], dim=1)
+        tokens = self.embed_norm(x_4.flatten(2).transpose(1, 2)) + self.position
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)
-        camera = self.camera(tokens[:, 0]).float() * self.camera_scale + self.camera_mean
-        x = tokens[:, 1:].transpose(1, 2).reshape(x_4.shape)
+        view = self.camera(F.silu(self.camera_features(tokens)).flatten(1)).float()
+        camera = view * self.camera_scale + self.camera_mean
+        x = tokens.transpose(1, 2).reshape(x_4.shape)
         x = self.up_1(self.up_2(self.up_3(x, x_3), x_2), x_1)
-        out = self.head(F.silu(x)).float()  # [B, 10, T, T]
+        out = self.head(F.silu(self.head_norm(x))).float()  # [B, 10, T, T]
         front = out[:, 0]
         depth = torch.stack([front, front - F.softplus(out[:, 1] - 1.5)], dim=1)
         B, _, T, _ = out.shape
         color = torch.sigmoid(out[:, 2:8]).view(B, 2, 3, T, T)
         return Layers(depth, color, out[:, 8:10] - 3.0, camera)
+
+
+class Down(nn.Sequential):
+    """Half the side."""
+
+    def __init__(self, outside: int, inside: int) -> None:
+        halve = nn.Conv2d(outside, inside, 3, stride=2, padding=1)
+        super().__init__(halve, nn.GroupNorm(8, inside), ConvBlock(inside))
 
 
 class Up(nn.Module):
@@ -156,6 +166,32 @@ class Up(nn.Module):
         x = self.fuse(torch.cat([x, skip], dim=1))
         y: Tensor = x + self.refine(F.silu(self.norm(x)))
         return y
+
+
+def _initialise(module: nn.Module) -> None:
+    """Keep the variance of signals: the default shrinks them by three at every layer, and the
+    picture would drown in the position embedding."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    elif isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def _shrink_last_layers(net: DraftNet) -> None:
+    """Residual branches start weak, and both heads near their mean."""
+    for module in net.modules():
+        if isinstance(module, Block):
+            for linear in (module.out, module.down):
+                linear.weight.data.mul_((2 * net.config.layers) ** -0.5)
+        elif isinstance(module, ConvBlock):
+            module.conv_2.weight.data.mul_(0.3)
+        elif isinstance(module, Up):
+            module.refine.weight.data.mul_(0.3)
+    net.head.weight.data.mul_(0.1)
+    camera_weight, _ = net.camera[2].parameters()
+    camera_weight.data.mul_(0.1)
 
 
 def _with_coordinates(rgba: Tensor) -> Tensor:

@@ -1,0 +1,85 @@
+import csv
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.feedforward.draft import DraftConfig, DraftNet
+from training.dataset import TrainingStream
+from training.export import export
+from training.meshes import sample_weights, split
+from training.train import TrainConfig, Trainer, load_config
+
+SMALL = DraftConfig(image_size=32, channels=(8, 16, 16), width=32, layers=1, heads=2)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return TrainConfig(
+        pack="", manifest="", run=str(tmp_path / "run"), batch_size=4, warmup=2,
+        total_samples=24, loaders=0, threads=1,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stream(pack):
+    train = split(pack).train
+    return TrainingStream(pack, train, sample_weights(pack, train), 0, 4, 32, 16, 0)
+
+
+def test_a_run_goes_on_from_where_it_was_saved(config, stream):
+    Trainer(replace(config, total_samples=12), SMALL).fit(stream, minutes=1)
+    resumed = Trainer(config, SMALL)
+    assert (resumed.samples, resumed.step) == (12, 3)
+    before = {name: t.clone() for name, t in resumed.net.state_dict().items()}
+    resumed.fit(stream, minutes=1)
+    assert resumed.samples == 24
+    changed = [name for name, t in resumed.net.state_dict().items() if not t.equal(before[name])]
+    assert "head.weight" in changed
+
+
+def test_the_time_budget_ends_a_run_that_is_saved(config, stream):
+    Trainer(replace(config, total_samples=10**9), SMALL).fit(stream, minutes=0)
+    assert Trainer(config, SMALL).samples == 4
+
+
+def test_one_batch_can_be_learnt(config, stream):
+    trainer = Trainer(replace(config, learning_rate=3e-3), SMALL)
+    batch = next(iter(stream))
+    losses = [trainer._update(batch)["loss"] for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_losses_are_written_as_csv(config, stream):
+    trainer = Trainer(config, SMALL)
+    trainer._log({"loss": 1.0}, rate=10.0)
+    trainer._log({"loss": 0.5}, rate=10.0)
+    rows = list(csv.DictReader((trainer.folder / "losses.csv").read_text().splitlines()))
+    assert [row["loss"] for row in rows] == ["1", "0.5"]
+
+
+def test_the_average_is_exported_in_half_precision(config, stream, tmp_path):
+    trainer = Trainer(replace(config, total_samples=8), SMALL)
+    trainer.fit(stream, minutes=1)
+    out = tmp_path / "draft.safetensors"
+    digest = export(trainer.folder / "checkpoint.pt", out)
+    assert digest == hashlib.sha256(out.read_bytes()).hexdigest()
+    tensors = load_file(out)
+    assert {t.dtype for t in tensors.values()} == {torch.float16}
+    expected = trainer.average.state_dict()
+    torch.testing.assert_close(
+        tensors["head.bias"].float(), expected["head.bias"], atol=1e-3, rtol=1e-3
+    )
+    DraftNet(SMALL).load_state_dict(tensors)
+
+
+def test_an_unknown_setting_is_refused(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[train]\npack = "p"\nmanifest = "m"\nrun = "r"\nlerning_rate = 1\n')
+    with pytest.raises(TypeError, match="lerning_rate"):
+        load_config(path)
+    path.write_text('[train]\npack = "p"\nmanifest = "m"\nrun = "r"\n[network]\nwdth = 1\n')
+    with pytest.raises(TypeError, match="wdth"):
+        load_config(path)
