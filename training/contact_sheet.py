@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from geometry.preview import render_points
 from numpy.typing import NDArray
 from PIL import Image
 
 from geometry.point_cloud import PointCloud
+from geometry.preview import render_points
 from training.dataset import ValidationPicture
 
 _CELL = 224

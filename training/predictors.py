@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from models.registry import load
 from numpy.typing import NDArray
 
 from geometry.ply import read_points, write_points
@@ -13,6 +12,7 @@ from geometry.point_cloud import PointCloud
 from models.catalog import get_card
 from models.contract import PreparedImages, Reconstructor, SamplingParams
 from models.foreground import crop_foreground, extract_foreground
+from models.registry import load
 from training.camera import frame_vertices
 from training.meshes import MeshPack
 from training.metrics import Cloud, chamfer
