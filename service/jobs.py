@@ -129,7 +129,7 @@ def request_from_json(text: str) -> JobRequest:
     """Fields of a newer version are ignored, so that a rolling upgrade can mix versions."""
     raw = json.loads(text)
     known = {name: raw[name] for name in JobRequest.__slots__ if name in raw}
-    known["input"] = InputInfo(**known["input"])
+    known["input"] = InputInfo(**{name: known["input"][name] for name in InputInfo.__slots__})
     known["outputs"] = tuple(known["outputs"])
     known["images"] = tuple(known["images"])
     return JobRequest(**known)
