@@ -195,7 +195,7 @@ def main() -> None:
         batch_size=config.batch_size,
         size=net_config.image_size,
         target_size=net_config.image_size // 2,
-        n_points=0,
+        n_points=768,
     )
     trainer.fit(stream, args.minutes)
 

@@ -5,14 +5,14 @@ import torch
 from models.feedforward.draft import Layers
 from tests.training.shapes import box, pack_mesh
 from training.dataset import collate, make_sample
-from training.losses import draft_loss, true_camera
+from training.losses import chamfer, draft_loss, sheet_points, true_camera
 
 
 @pytest.fixture(scope="module")
 def batch():
     vertices, faces = box((1, 0.6, 0.8))
     rng = np.random.default_rng(0)
-    return collate([make_sample(pack_mesh(vertices, faces), rng, 32, 16, 0) for _ in range(3)])
+    return collate([make_sample(pack_mesh(vertices, faces), rng, 32, 16, 512) for _ in range(3)])
 
 
 def true_layers(batch):
@@ -33,6 +33,7 @@ def test_the_truth_has_no_loss(batch):
     _, parts = draft_loss(true_layers(batch), batch)
     for name in ("depth", "points", "color", "view", "tilt"):
         assert parts[name] == pytest.approx(0, abs=1e-5), name
+    assert parts["chamfer"] < 0.15  # two samples of one surface, a few hundred points each
 
 
 def test_a_depth_error_is_counted_once_in_depth_and_once_in_points(batch):
@@ -58,6 +59,28 @@ def test_the_error_estimate_does_not_steer_the_depth(batch):
     grads = []
     for log_error in (-5.0, 0.5):
         doubt = torch.full_like(layers.depth, log_error)
+        torch.manual_seed(0)  # the Chamfer distance draws its points
         loss, _ = draft_loss(Layers(depth, layers.color, doubt, layers.camera), batch)
         grads.append(torch.autograd.grad(loss, depth)[0])
     torch.testing.assert_close(grads[0], grads[1])
+
+
+def test_chamfer_is_what_a_tree_finds_and_so_is_its_gradient():
+    torch.manual_seed(0)
+    a = torch.rand(2, 50, 3, requires_grad=True)
+    b = torch.rand(2, 70, 3)
+    pairs = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    expected = pairs.amin(dim=2).mean() + pairs.amin(dim=1).mean()
+    found = chamfer(a, b)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    wanted, got = (torch.autograd.grad(loss, a)[0] for loss in (expected, found))
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-3)
+
+
+def test_points_of_the_sheet_lie_on_layers_and_walls(batch):
+    truth = torch.stack([batch["front"], batch["back"]], dim=1)
+    points = sheet_points(truth, batch["mask"])
+    assert points.shape == (len(truth), 768, 3)
+    low, high = (getattr(truth, name)(dim=(1, 2, 3)) for name in ("amin", "amax"))
+    assert (points >= low[:, None] - 1e-6).all()
+    assert (points <= high[:, None] + 1e-6).all()

@@ -26,7 +26,7 @@ def config(tmp_path):
 @pytest.fixture(scope="module")
 def stream(pack):
     train = split(pack).train
-    return TrainingStream(pack, train, sample_weights(pack, train), 0, 4, 32, 16, 0)
+    return TrainingStream(pack, train, sample_weights(pack, train), 0, 4, 32, 16, 256)
 
 
 def test_a_run_goes_on_from_where_it_was_saved(config, stream):
