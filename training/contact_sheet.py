@@ -36,10 +36,11 @@ def _strip(picture: ValidationPicture, cloud: PointCloud) -> NDArray[np.uint8]:
         render_points(shape, size=_CELL, azimuth=azimuth, elevation=elevation)
         for shape, azimuth in views
     ]
-    return np.hstack([_flatten(cell) for cell in cells])
+    return np.hstack([flatten(cell) for cell in cells])
 
 
-def _flatten(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def flatten(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture with straight alpha [H, W, 4] over light grey: [H, W, 3]."""
     alpha = rgba[..., 3:].astype(np.float32) / 255
     blended = rgba[..., :3] * alpha + _BACKGROUND * (1 - alpha)
     return np.rint(blended).astype(np.uint8)

@@ -22,7 +22,6 @@ from models.feedforward.draft import DraftConfig, DraftNet
 from training.dataset import TrainingStream
 from training.losses import draft_loss
 from training.meshes import MeshPack, sample_weights, split
-from training.threads import ThreadTuner
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class TrainConfig:
     total_samples: int = 150_000  # where the cosine ends
     ema: float = 0.999
     loaders: int = 1
-    threads: int = 2  # at most
+    threads: int = 2  # one, where other programs want the cores: two then run slower
     seed: int = 0
     device: str = "cpu"
     save_minutes: float = 5.0
@@ -46,7 +45,7 @@ class TrainConfig:
 class Trainer:
     def __init__(self, config: TrainConfig, net_config: DraftConfig) -> None:
         torch.manual_seed(config.seed)
-        self.tuner = ThreadTuner(config.threads)
+        torch.set_num_threads(config.threads)
         self.config = config
         self.device = torch.device(config.device)
         self.folder = Path(config.run)
@@ -84,7 +83,6 @@ class Trainer:
         for batch in loader:
             for name, value in self._update(batch).items():
                 totals[name] = totals.get(name, 0.0) + value
-            self.tuner.tick()
             count += 1
             now = time.monotonic()
             if now - logged > 30:
