@@ -97,6 +97,7 @@ class ModelCard:
     outputs: tuple[str, ...] = OUTPUTS
     default_outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     sources: tuple[str, ...] = field(default=())  # papers and data that must be credited
+    max_images: int = 1  # pictures of one object that a job may bring
 
     def parameter(self, name: str) -> Parameter | None:
         return next((item for item in self.parameters if item.name == name), None)
@@ -142,7 +143,13 @@ DRAFT = ModelCard(
     image_size=96,
     memory_bytes=700_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        WeightFile(
+            "draft/weights.safetensors",
+            "e33aa636d8dc45df5e8b73f19898f86fbaa0215e5dc16aa511a81ce70f39bca7",
+            11_125_158,
+        ),
+    ),
 )
 
 CATALOG: dict[str, ModelCard] = {card.id: card for card in (DRAFT,)}

@@ -155,7 +155,7 @@ def _refine(alpha: Bytes, picture: Bytes) -> Bytes:
     radius = 2 * round(max(height / alpha.shape[0], width / alpha.shape[1])) + 1
     window = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(values: Floats) -> Floats:
+    def mean(values: NDArray[np.floating]) -> Floats:
         return np.asarray(cv2.blur(values, window), np.float32)
 
     guide = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32) / 255
@@ -210,8 +210,8 @@ def crop_foreground(rgba: Bytes, alpha: Bytes, size: int, fill: float = 0.9) -> 
     y_0, x_0 = (max(0, int(np.floor(v))) for v in (y, x))
     y_1, x_1 = (min(n, int(np.ceil(v + side))) for n, v in zip(alpha.shape, (y, x), strict=True))
     reduced = _premultiplied_blocks(rgba[y_0:y_1, x_0:x_1], alpha[y_0:y_1, x_0:x_1], block)
-    along_y = _resampling(reduced.shape[0], (y - y_0) / block, side / block, size)
-    along_x = _resampling(reduced.shape[1], (x - x_0) / block, side / block, size)
+    along_y = _resampling((y_1 - y_0) / block, (y - y_0) / block, side / block, size)
+    along_x = _resampling((x_1 - x_0) / block, (x - x_0) / block, side / block, size)
     out = np.einsum("ij,jkc->ikc", along_y, reduced, optimize=True)
     out = np.einsum("lk,ikc->cil", along_x, out, optimize=True)
     coverage = out[3:]
@@ -222,8 +222,8 @@ def crop_foreground(rgba: Bytes, alpha: Bytes, size: int, fill: float = 0.9) -> 
 def _premultiplied_blocks(rgba: Bytes, alpha: Bytes, block: int) -> Floats:
     """[H, W] pixels to [ceil(H / block), ceil(W / block), 4] premultiplied means in 0..1.
 
-    Blocks that reach over the edge count what is missing as transparent. Row by row of blocks, so
-    that a large picture is never held as floats.
+    The mean of a block that reaches over the edge is of the pixels that are there. Row by row of
+    blocks, so that a large picture is never held as floats.
     """
     height, width = alpha.shape
     rows, cols = -(-height // block), -(-width // block)
@@ -236,21 +236,24 @@ def _premultiplied_blocks(rgba: Bytes, alpha: Bytes, block: int) -> Floats:
         padded[taken:] = 0
         padded[:taken, :width, 3:] = coverage
         padded[:taken, :width, :3] = rgba[band, :, :3] * (coverage / 255)
-        out[row] = padded.reshape(block, cols, block, 4).mean(axis=(0, 2))
+        out[row] = padded.reshape(block, cols, block, 4).sum(axis=(0, 2)) / (taken * block)
+    out[:, -1] *= block / (width - (cols - 1) * block)
     return out
 
 
-def _resampling(count: int, start: float, span: float, size: int) -> Floats:
-    """Weights [size, count]: sample [start, start + span) of `count` pixels with `size` pixels.
+def _resampling(extent: float, start: float, span: float, size: int) -> Floats:
+    """Weights [size, ceil(extent)]: sample [start, start + span) with `size` pixels.
 
-    Shrinking: how much of each pixel an output pixel covers. Enlarging: linear between centres.
-    Pixels outside of 0..count are missing, so their weight is lost and the sum is below 1.
+    Shrinking: how much of each pixel an output pixel covers; the last one may be cut by `extent`.
+    Enlarging: linear between centres. What is outside of 0..extent is missing, so its weight is
+    lost and the sum is below 1.
     """
     step = span / size
-    pixels = np.arange(count)
+    pixels = np.arange(int(np.ceil(extent)))
     if step >= 1:
         low = start + step * np.arange(size)[:, None]
-        covered = np.minimum(low + step, pixels + 1) - np.maximum(low, pixels)
+        ends = np.minimum(pixels + 1, extent)
+        covered = np.minimum(low + step, ends) - np.maximum(low, pixels)
         return np.asarray(np.maximum(covered, 0) / step, np.float32)
     centres = start + step * (np.arange(size)[:, None] + 0.5)
     return np.asarray(np.maximum(1 - np.abs(centres - (pixels + 0.5)), 0), np.float32)

@@ -279,7 +279,11 @@ class Draft:
         mask = alpha > min(0.5, float(alpha.max()) / 2)
         camera = Camera(*(float(value) for value in layers.camera[0]))
         sheet = build_sheet(
-            layers.depth[0].numpy(), layers.color[0].permute(0, 2, 3, 1).numpy(), mask, camera
+            layers.depth[0].numpy(),
+            layers.color[0].permute(0, 2, 3, 1).numpy(),
+            mask,
+            camera,
+            picture=state.rgba[0, :3].permute(1, 2, 0).cpu().numpy(),
         )
         rng = np.random.default_rng(state.params.seed)
         cloud = sample_sheet(sheet, state.params.num_points, rng)
