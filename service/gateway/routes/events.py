@@ -1,0 +1,40 @@
+"""A job's history and what happens next, as server-sent events."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from service.gateway.dependencies import GatewayParts, OwnJob
+from service.gateway.describe import problems
+from service.gateway.following import open_events, until_draining
+from service.queue.contract import JobGoneError, JobNotFoundError, QueueUnreachableError
+
+router = APIRouter(tags=["jobs"])
+
+RECONNECT_MS = 1_000
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses=problems(401, 404, 410, 503),
+)
+async def follow_job(
+    job: OwnJob,
+    gateway: GatewayParts,
+    last_event_id: Annotated[
+        str | None, Header(max_length=64, description="Only what came after this id.")
+    ] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """`state` and `progress` events, with ids; `done` is the last one."""
+    yield ServerSentEvent(retry=RECONNECT_MS)
+    try:
+        with gateway.metrics.event_streams.track_inprogress():
+            async with open_events(gateway.queue, job.id, last_event_id) as events:
+                async for event in until_draining(gateway, events):
+                    yield ServerSentEvent(id=event.id, event=event.kind, data=event.data)
+    except (JobNotFoundError, JobGoneError, QueueUnreachableError):
+        # The answer has begun, so no error can be told; the client comes back and gets it then.
+        return

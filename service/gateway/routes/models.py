@@ -1,0 +1,46 @@
+"""The catalogue, and which models a live worker serves."""
+
+from fastapi import APIRouter
+
+from models.catalog import CATALOG
+from service.errors import NotFoundError
+from service.gateway.dependencies import Gateway, GatewayParts
+from service.gateway.describe import problems
+from service.queue.contract import QueueUnreachableError
+from service.schemas import ModelList, ModelObject
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+SERVING = frozenset({"ready", "busy"})
+
+
+@router.get("")
+async def list_models(gateway: GatewayParts) -> ModelList:
+    """All models of this version, served or not."""
+    served = await _served(gateway)
+    return ModelList(
+        data=[ModelObject.of(card, ready=card.id in served) for card in CATALOG.values()]
+    )
+
+
+@router.get("/{model_id}", responses=problems(404))
+async def get_model(model_id: str, gateway: GatewayParts) -> ModelObject:
+    """One model's card: licences, parameters with bounds, size, measured seconds."""
+    card = CATALOG.get(model_id)
+    if card is None:
+        raise NotFoundError(
+            f"no model {model_id[:64]}; known are {', '.join(CATALOG)}",
+            hint="GET /models lists the models.",
+        )
+    return ModelObject.of(card, ready=card.id in await _served(gateway))
+
+
+async def _served(gateway: Gateway) -> frozenset[str]:
+    """Without a queue no model is ready, but the catalogue still is."""
+    try:
+        stats = await gateway.queue.stats()
+    except QueueUnreachableError:
+        return frozenset()
+    return frozenset(
+        model for worker in stats.workers if worker.state in SERVING for model in worker.models
+    )

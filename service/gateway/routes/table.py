@@ -1,0 +1,11 @@
+"""All routes of the service, in the order of the API reference."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from service.gateway.routes import artifacts, events, health, jobs, models, pages
+
+ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
+    module.router for module in (jobs, events, artifacts, models, health, pages)
+)
