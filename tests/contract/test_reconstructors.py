@@ -1,0 +1,176 @@
+"""What every model in the catalogue promises, with random weights and, where there are, its own.
+
+A new model needs a case in `random_tensors` and nothing else here.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.catalog import CATALOG, ModelCard
+from models.contract import PreparedImages, Reconstructor, Result, SamplingParams
+from models.errors import WeightsError
+from models.foreground import crop_foreground
+from models.registry import build, load
+from tests.models.pictures import compose
+
+CPU = torch.device("cpu")
+CASES = [
+    pytest.param((card, weights), id=f"{card.id}-{weights}")
+    for card in CATALOG.values()
+    for weights in ("random", "trained")
+    if weights == "random" or card.weights
+]
+
+
+def random_tensors(card: ModelCard) -> dict[str, Tensor]:
+    """Untrained weights of the right shapes, the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        match card.family:
+            case "layered_depth":
+                from models.feedforward.draft import DraftConfig, DraftNet
+
+                return DraftNet(DraftConfig(image_size=card.image_size)).state_dict()
+            case _:
+                assert_never(card.family)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def model(request) -> Reconstructor:
+    card, weights = request.param
+    return load(card, CPU) if weights == "trained" else build(card, random_tensors(card), CPU)
+
+
+def crop(model: Reconstructor, shape: str, color=(180, 60, 40)) -> Tensor:
+    picture = compose(shape, "white", color)
+    alpha = np.rint(picture.truth * 255).astype(np.uint8)
+    return torch.from_numpy(crop_foreground(picture.rgba, alpha, model.card.image_size))[None]
+
+
+def params(model: Reconstructor, num_points=1024, seed=3) -> SamplingParams:
+    return SamplingParams(num_points, model.card.steps, seed)
+
+
+def run(model: Reconstructor, crops: list[Tensor], wanted: list[SamplingParams]) -> list[Result]:
+    """All in one batch, as the engine does it."""
+    with torch.inference_mode():
+        conditioning = model.encode(PreparedImages(torch.cat(crops)))
+        states = [
+            model.start(conditioning.row(row), item, torch.Generator().manual_seed(item.seed))
+            for row, item in enumerate(wanted)
+        ]
+        while states[0].step < states[0].steps:
+            before = [state.step for state in states]
+            model.step(states)
+            assert [state.step for state in states] == [step + 1 for step in before]
+    return [model.finish(state) for state in states]
+
+
+def one(model: Reconstructor, shape="chair", **options) -> Result:
+    return run(model, [crop(model, shape)], [params(model, **options)])[0]
+
+
+@pytest.mark.parametrize("num_points", [256, 1000, 4096, 16_384])
+def test_exactly_the_points_that_were_asked_for(model, num_points):
+    cloud = one(model, num_points=num_points).points
+
+    assert cloud.positions.shape == (num_points, 3)
+    assert cloud.colors is not None
+    assert len(np.unique(cloud.positions, axis=0)) > 0.99 * num_points
+
+
+@pytest.mark.parametrize("shape", ["disc", "ring", "chair", "two", "star"])
+def test_the_output_frame(model, shape):
+    """Finite, the box centred, in a sphere of diameter 1 and no smaller."""
+    positions = one(model, shape).points.positions
+
+    assert np.isfinite(positions).all()
+    middle = (positions.min(axis=0) + positions.max(axis=0)) / 2
+    np.testing.assert_allclose(middle, 0, atol=1e-4)
+    assert np.linalg.norm(positions, axis=1).max() == pytest.approx(0.5, abs=1e-4)
+
+
+@pytest.mark.parametrize("card", [card for card in CATALOG.values() if card.weights])
+def test_right_is_x_and_up_is_y(card):
+    """A disc that is red to the left and blue to the right, and one that is so from top down."""
+    model = load(card, CPU)
+    size = card.image_size
+    turned = crop(model, "disc")
+    turned[0, 0] = torch.linspace(1, 0, size)
+    turned[0, 1] = 0
+    turned[0, 2] = torch.linspace(0, 1, size)
+    for axis, picture in ((0, turned), (1, turned.transpose(2, 3).flip(2))):
+        (result,) = run(model, [picture], [params(model)])
+        cloud = result.points
+        assert cloud.colors is not None
+        blueness = cloud.colors[:, 2].astype(float) - cloud.colors[:, 0]
+        assert np.corrcoef(blueness, cloud.positions[:, axis])[0, 1] > 0.5
+
+
+def test_the_same_seed_gives_the_same_object(model):
+    first, second = (one(model).points for _ in range(2))
+
+    np.testing.assert_array_equal(first.positions, second.positions)
+    np.testing.assert_array_equal(first.colors, second.colors)
+
+
+def test_company_in_the_batch_changes_nothing_that_can_be_seen(model):
+    shapes = ["chair", "disc", "star"]
+    crops = [crop(model, shape) for shape in shapes]
+    wanted = [params(model, seed=seed) for seed in (1, 2, 3)]
+
+    together = run(model, crops, wanted)
+
+    for shape_crop, item, result in zip(crops, wanted, together, strict=True):
+        (alone,) = run(model, [shape_crop], [item])
+        # Batched matrix products round otherwise; a point may then fall onto the next triangle.
+        distance = np.linalg.norm(result.points.positions - alone.points.positions, axis=1)
+        assert np.quantile(distance, 0.98) < 1e-3
+
+
+def test_states_are_independent_of_each_other(model):
+    """The order of rows does not matter either."""
+    crops = [crop(model, "chair"), crop(model, "disc")]
+    wanted = [params(model, seed=1), params(model, seed=2)]
+
+    forward = run(model, crops, wanted)
+    backward = run(model, crops[::-1], wanted[::-1])[::-1]
+
+    for first, second in zip(forward, backward, strict=True):
+        distance = np.linalg.norm(first.points.positions - second.points.positions, axis=1)
+        assert np.quantile(distance, 0.98) < 1e-3
+
+
+def test_normals_have_unit_length_where_there_are_any(model):
+    normals = one(model).points.normals
+    if normals is not None:
+        length = np.linalg.norm(normals, axis=1)
+        assert ((np.abs(length - 1) < 1e-3) | (length == 0)).all()
+
+
+def test_an_almost_empty_crop_is_still_an_object(model):
+    rgba = torch.zeros(1, 4, model.card.image_size, model.card.image_size)
+    rgba[:, :, 40:44, 40:44] = 0.4
+
+    (result,) = run(model, [rgba], [params(model)])
+
+    assert len(result.points) == 1024
+
+
+def test_weights_of_another_network_are_refused(model):
+    tensors = random_tensors(model.card)
+    del tensors[min(tensors)]
+
+    with pytest.raises(WeightsError, match=model.card.id):
+        build(model.card, tensors, CPU)
+
+
+@pytest.mark.parametrize("card", CATALOG.values(), ids=list(CATALOG))
+def test_a_card_without_its_weights_is_refused(card):
+    with pytest.raises(WeightsError):
+        load(replace(card, weights=()), CPU)

@@ -1,0 +1,48 @@
+"""A worker process with the scripted model: `python -m tests.e2e.worker_entry [--tied]`.
+
+GATE_DIR: jobs with seed GATE_SEED wait there (see `hold_at_gate`), others pass.
+GATE_STEPS: evaluations of a job; more than a few need the gate.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from service.settings import get_settings
+from service.worker.main import run_worker
+from tests.fakes_model import FakeModel, FakeState, hold_at_gate
+
+GATE_SEED = 777
+
+
+def only_gated(
+    hold: Callable[[Sequence[FakeState]], None],
+) -> Callable[[Sequence[FakeState]], None]:
+    def before(states: Sequence[FakeState]) -> None:
+        if any(state.params.seed == GATE_SEED for state in states):
+            hold(states)
+
+    return before
+
+
+def main() -> None:
+    settings = get_settings()
+    if settings.redis.url is None:
+        sys.exit("BOZZETTO_REDIS__URL is not set")
+    model = FakeModel(steps=int(os.environ.get("GATE_STEPS", "1")))
+    if "GATE_DIR" in os.environ:
+        model.before_step = only_gated(hold_at_gate(Path(os.environ["GATE_DIR"])))
+    code = run_worker(
+        settings,
+        settings.redis.url.get_secret_value(),
+        load_model=lambda card, device: model,
+        warm=False,
+        tied="--tied" in sys.argv,
+    )
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
