@@ -118,7 +118,8 @@ def _keep_one(
         header = images.verify(data, max_pixels)
     except ImageError as error:
         raise _picture_error(error, field) from error
-    store.put(key, data)
+    # As durable as the queue's own everysec, and the caller does not wait for two disk flushes.
+    store.put(key, data, flush="soon")
     info = InputInfo(hashlib.sha256(data).hexdigest(), header.width, header.height)
     return StoredPicture(key, info, len(data))
 

@@ -1,4 +1,6 @@
-from typing import Protocol
+from typing import Literal, Protocol
+
+Flush = Literal["now", "soon"]
 
 
 class StoreError(Exception):
@@ -22,8 +24,14 @@ class Store(Protocol):
     A key is written whole or not at all. Blocking; the gateway calls it in a thread.
     """
 
-    def put(self, key: str, data: bytes) -> None:
-        """Raises StoreFullError, StoreError."""
+    def put(self, key: str, data: bytes, *, flush: Flush = "now") -> None:
+        """Written when it returns, whatever happens to this process. `flush` is for a crash of
+        the machine: "now" survives one from here on, "soon" from a moment later on, without
+        waiting for the disk.
+
+        Raises:
+            StoreFullError, StoreError.
+        """
         ...
 
     def get(self, key: str) -> bytes:

@@ -8,10 +8,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from service.store.contract import ObjectMissingError, StoreError, StoreFullError
+from service.store.contract import Flush, ObjectMissingError, StoreError, StoreFullError
 
 MAX_KEY_BYTES = 512
 CREATE_TRIES = 100
@@ -30,14 +31,18 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._flusher = ThreadPoolExecutor(1, "store-flush")
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, flush: Flush = "now") -> None:
         path = self._path(key)
         temporary = path.with_name(SCRATCH + secrets.token_hex(8))
         try:
-            self._write(temporary, data)
+            self._write(temporary, data, flush)
             os.replace(temporary, path)
-            _sync_folder(path.parent)
+            if flush == "now":
+                _sync(path.parent)
+            else:
+                self._flusher.submit(_sync_written, path)
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -92,11 +97,12 @@ class LocalStore:
             raise StoreKeyError(f"not a key: {key[:80]!r}")
         return self._root.joinpath(*parts)
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes, flush: Flush) -> None:
         with self._create(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if flush == "now":
+                file.flush()
+                os.fsync(file.fileno())
 
     def _create(self, path: Path) -> BinaryIO:
         for _ in range(CREATE_TRIES):
@@ -122,13 +128,20 @@ class LocalStore:
                 folder = folder.parent
 
 
-def _sync_folder(folder: Path) -> None:
-    """Without this a crash of the machine can take the new name back."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Without this a crash of the machine can take a file's content, or a folder's names, back."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_written(path: Path) -> None:
+    """Nobody waits for this any more; a file that is gone by now needs none of it."""
+    with contextlib.suppress(OSError):
+        _sync(path)
+        _sync(path.parent)
 
 
 def _remove(path: Path) -> None:

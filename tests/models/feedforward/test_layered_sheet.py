@@ -59,6 +59,8 @@ def test_front_and_back_keep_their_colours_and_normals():
     cloud = sample_sheet(flat_box(square()), 2000, np.random.default_rng(0))
     deep = np.abs(cloud.positions[:, :2]).max(axis=1) < 0.2
     front, back = deep & (cloud.positions[:, 2] > 0), deep & (cloud.positions[:, 2] < 0)
+    assert cloud.colors is not None
+    assert cloud.normals is not None
     assert (cloud.colors[front] == (255, 0, 0)).all()
     assert (cloud.colors[back] == (0, 0, 255)).all()
     np.testing.assert_allclose(cloud.normals[front], [[0, 0, 1]] * front.sum(), atol=1e-5)
@@ -75,7 +77,8 @@ def test_nothing_is_put_between_a_near_and_a_far_part():
     assert not sheet.solid.all()
     z = sample_sheet(sheet, 5000, np.random.default_rng(0)).positions[:, 2]
     centre_walls = (np.abs(z) < 0.2).mean()
-    whole = build_sheet(depth * 0 + [[[0.45]], [[-0.45]]], colors, mask, PARALLEL)
+    flat = np.stack([np.full((32, 32), z, np.float32) for z in (0.45, -0.45)])
+    whole = build_sheet(flat, colors, mask, PARALLEL)
     reference = sample_sheet(whole, 5000, np.random.default_rng(0)).positions[:, 2]
     assert centre_walls < 0.5 * (np.abs(reference) < 0.2).mean()
 

@@ -56,7 +56,7 @@ async def test_an_error_of_our_own_is_a_500_with_its_id(gateway, caplog):
 
 @pytest.mark.parametrize("error", [StoreFullError("full"), StoreError("bad disk")])
 async def test_storage_fails_at_submit(gateway, error):
-    def put(key, data):
+    def put(key, data, **_):
         raise error
 
     gateway.app.state.gateway.store.put = put
@@ -69,7 +69,7 @@ async def test_storage_fails_at_the_mask(gateway):
     store = gateway.app.state.gateway.store
     real_put = store.put
 
-    def put(key, data):
+    def put(key, data, **_):
         if key.endswith("mask"):
             raise StoreFullError("full")
         real_put(key, data)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,19 @@ def test_it_is_a_store(store: LocalStore) -> None:
     assert as_contract.get(KEY) == b"other"
     as_contract.put("a", b"")
     assert as_contract.get("a") == b""
+
+
+def test_soon_is_written_at_once_and_flushed_without_waiting(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = threading.get_ident()
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _: flushed.append(threading.get_ident()))
+    store.put(KEY, b"bytes", flush="soon")
+    assert store.get(KEY) == b"bytes"
+    store._flusher.shutdown(wait=True)
+    assert len(flushed) == 2  # the file and its folder
+    assert caller not in flushed
 
 
 def test_ranges(store: LocalStore) -> None:

@@ -18,7 +18,7 @@ from service.jobs import InputInfo, JobRequest, JobState, new_job_id
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import QueueSettings, Settings, WorkerSettings
-from service.store.contract import StoreFullError
+from service.store.contract import Flush, StoreFullError
 from service.store.local import LocalStore
 from service.worker.main import DONE, Worker
 from tests.fakes_model import CRASH_SEED, NAN_SEED, FakeModel
@@ -215,10 +215,10 @@ def test_a_model_that_this_worker_does_not_have(redis_url, tmp_path):
 
 
 class FullStore(LocalStore):
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, flush: Flush = "now") -> None:
         if "/input/" not in key:
             raise StoreFullError(f"no space for {key}")
-        super().put(key, data)
+        super().put(key, data, flush=flush)
 
 
 def test_a_full_disk_is_tried_again_and_then_said(redis_url, tmp_path):
