@@ -71,6 +71,7 @@ image-check: setup ## build both container images and run a job through them; ne
 .PHONY: docs
 docs: $(VENV)/runtime.stamp ## write the generated pages anew
 	$(BIN)/python -m service.settings_docs > docs/settings.md
+	$(BIN)/python -m service.gateway.openapi
 
 .PHONY: lock
 lock: $(VENV)/uv.stamp ## write requirements/lock*.txt anew; ARGS=--upgrade for newer releases

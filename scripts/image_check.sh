@@ -32,7 +32,7 @@ fail() {
 }
 
 clean_up() {
-    podman rm --force --time 5 --ignore "$name-"{gateway,worker,redis} >/dev/null 2>&1 || true
+    podman rm --force --volumes --time 5 --ignore "$name-"{gateway,worker,redis} >/dev/null 2>&1 || true
     podman volume rm --force "$name-store" >/dev/null 2>&1 || true
     rm -rf "$scratch"
 }

@@ -4,9 +4,9 @@ from torch.nn import functional as F
 
 from models.feedforward.draft import Layers, lift
 
-_DEPTH_WEIGHT = 0.3
-_POINTS_WEIGHT = 0.3
-_CHAMFER_WEIGHT = 2.0
+_DEPTH_WEIGHT = 0.1
+_POINTS_WEIGHT = 0.1
+_CHAMFER_WEIGHT = 3.0
 _COLOR_WEIGHT = 0.25
 _CAMERA_WEIGHT = 1.0
 _ERROR_WEIGHT = 0.05

@@ -7,6 +7,7 @@ import pytest
 
 from geometry.ply import write_points
 from geometry.point_cloud import PointCloud
+from models.images import inspect
 from service.gateway.routes.pages import STATIC
 
 OTHER_HOST = re.compile(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)[a-z0-9]")
@@ -31,12 +32,23 @@ async def test_pages_bring_all_they_need(client, path):
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", response.text)
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+PAGES = sorted(path for path in STATIC.iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_no_other_host_is_asked(path):
     text = "\n".join(
         line for line in path.read_text("utf-8").splitlines() if not line.strip().startswith("//")
     )
     assert not OTHER_HOST.search(text)
+
+
+async def test_every_example_is_there_and_is_a_picture(client):
+    listed = (await client.get("/static/examples.json")).json()
+    assert listed
+    for example in listed:
+        answer = await client.get(example["url"])
+        inspect(answer.content, max_pixels=1_000_000)
 
 
 async def test_only_static_files_are_served(client):
