@@ -22,6 +22,12 @@ from models.errors import NonFiniteError, WeightsError
 from models.feedforward.layered_sheet import Camera, build_sheet, sample_sheet
 
 
+# Where depth is uncertain the network hedges towards flat. On 30 training objects this factor is
+# worth 0.017 of F@0.02 and 0.021 of F@0.05; averaging over mirrored pictures, which hedges more,
+# costs as much.
+DEPTH_GAIN = 1.2
+
+
 @dataclass(frozen=True, slots=True)
 class DraftConfig:
     image_size: int = 96
@@ -279,7 +285,7 @@ class Draft:
         mask = alpha > min(0.5, float(alpha.max()) / 2)
         camera = Camera(*(float(value) for value in layers.camera[0]))
         sheet = build_sheet(
-            layers.depth[0].numpy(),
+            layers.depth[0].numpy() * np.float32(DEPTH_GAIN),
             layers.color[0].permute(0, 2, 3, 1).numpy(),
             mask,
             camera,

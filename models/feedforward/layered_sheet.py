@@ -16,8 +16,8 @@ from geometry.point_cloud import PointCloud
 FloatArray = NDArray[np.float32]
 
 # A quad whose corners differ in depth by more than this many of its own widths is a curtain.
-# Chosen on the training split.
-MAX_SLOPE = 6.0
+# Chosen on training objects.
+MAX_SLOPE = 8.0
 
 
 @dataclass(frozen=True, slots=True)
