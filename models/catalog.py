@@ -146,7 +146,7 @@ DRAFT = ModelCard(
     weights=(
         WeightFile(
             "draft/weights.safetensors",
-            "e33aa636d8dc45df5e8b73f19898f86fbaa0215e5dc16aa511a81ce70f39bca7",
+            "1e5b179b577ef4c1192325807bb1e18b25baee8157c2ee0aecfe06f2d4e19f42",
             11_125_158,
         ),
     ),

@@ -54,10 +54,18 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What `finish` gives: always a cloud; a mesh too where the model has one of its own."""
+    """What `finish` gives.
+
+    Attributes:
+        points: always; what is served as points.
+        mesh: where the model has one of its own.
+        surface: points with normals to lay a mesh through, in the same frame, where the model
+            has better ones for that than those it serves.
+    """
 
     points: PointCloud
     mesh: Mesh | None = None
+    surface: PointCloud | None = None
 
 
 class Reconstructor(Protocol):

@@ -23,7 +23,7 @@ def write_contact_sheet(
     blank = np.full_like(strips[0], 255)
     sheet = np.vstack([np.hstack(row + [blank] * (columns - len(row))) for row in rows])
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path)
+    Image.fromarray(sheet).quantize(255).save(path, optimize=True)
 
 
 def _strip(picture: ValidationPicture, cloud: PointCloud) -> NDArray[np.uint8]:

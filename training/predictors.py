@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geometry.ply import read_points, write_points
 from geometry.point_cloud import PointCloud
 from models.catalog import get_card
-from models.contract import PreparedImages, Reconstructor, SamplingParams
+from models.contract import PreparedImages, Reconstructor, Result, SamplingParams
 from models.foreground import crop_foreground, extract_foreground
 from models.registry import load
 from training.camera import frame_vertices
@@ -34,6 +34,10 @@ class ServedModel:
 
     def __call__(self, picture: Picture) -> PointCloud:
         """Raises NoForegroundError."""
+        return read_points(write_points(self.reconstruct(picture).points))
+
+    def reconstruct(self, picture: Picture) -> Result:
+        """Raises NoForegroundError."""
         foreground = extract_foreground(picture, "auto")
         crop = crop_foreground(picture, foreground.alpha, self.model.card.image_size)
         conditioning = self.model.encode(PreparedImages(torch.from_numpy(crop)[None]))
@@ -41,7 +45,7 @@ class ServedModel:
         state = self.model.start(conditioning.row(0), params, torch.Generator().manual_seed(0))
         while state.step < state.steps:
             self.model.step([state])
-        return read_points(write_points(self.model.finish(state).points))
+        return self.model.finish(state)
 
 
 def served_model(model_id: str, num_points: int) -> ServedModel:

@@ -24,8 +24,9 @@ _MAX_PIXELS = 25_000_000
 def strip(path: Path, num_points: int) -> NDArray[np.uint8]:
     """[240, 960, 3]: picture, cloud from the front, mesh from two sides."""
     rgba = decode(path.read_bytes(), _MAX_PIXELS)
-    cloud = served_model(DEFAULT_MODEL, num_points)(rgba)
-    mesh = reconstruct_surface(cloud)
+    result = served_model(DEFAULT_MODEL, num_points).reconstruct(rgba)
+    cloud = result.points
+    mesh = reconstruct_surface(result.surface or cloud)
     shown = Image.fromarray(rgba).resize((_CELL, _CELL), Image.Resampling.LANCZOS)
     cells = [
         np.asarray(shown),

@@ -103,6 +103,15 @@ def build_sheet(
     )
 
 
+def smoothed(depth: FloatArray, mask: NDArray[np.bool_], sigma: float = 1.2) -> FloatArray:
+    """Depth maps [2, T, T] blurred by `sigma` pixels within the foreground [R, R]."""
+    known = cv2.resize(mask.astype(np.float32), depth.shape[1:], interpolation=cv2.INTER_AREA)
+    weight = (known > 0.25).astype(np.float32)
+    spread = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)
+    blurred = [cv2.GaussianBlur(layer * weight, (0, 0), sigma) / spread for layer in depth]
+    return np.asarray(np.where(weight > 0, np.stack(blurred), depth), np.float32)
+
+
 def sample_sheet(sheet: Sheet, num_points: int, rng: np.random.Generator) -> PointCloud:
     """`num_points` points, uniform by area over the solid faces, with colour and normal."""
     faces = sheet.faces[sheet.solid] if sheet.solid.any() else sheet.faces

@@ -121,7 +121,7 @@ def build_outputs(
     mesh = result.mesh
     if mesh is None and MESH_FORMATS.intersection(names):
         on_stage("surface")
-        mesh = reconstruct_surface(result.points, target_faces=target_faces)
+        mesh = reconstruct_surface(result.surface or result.points, target_faces=target_faces)
     outputs = []
     for name in names:
         on_stage("write")
