@@ -141,14 +141,20 @@ DRAFT = ModelCard(
     resampled=True,
     steps=1,
     image_size=96,
-    memory_bytes=700_000_000,
-    measured_seconds={},
+    memory_bytes=404_000_000,
+    measured_seconds={"2 cores of an Intel Xeon": 0.052},
     weights=(
         WeightFile(
             "draft/weights.safetensors",
             "1e5b179b577ef4c1192325807bb1e18b25baee8157c2ee0aecfe06f2d4e19f42",
             11_125_158,
         ),
+    ),
+    sources=(
+        "Kenney, Quaternius, The Base Mesh, MakeHuman, pmndrs market assets (CC0 1.0)",
+        "LDraw Parts Library, ldraw.org, and its part authors (CC BY 2.0)",
+        "Mini Mike's Metro Minis by Mike Judge, mikelovesrobots (CC BY 4.0)",
+        "Mesh-Kit-Library by Kellojo (MIT)",
     ),
 )
 
