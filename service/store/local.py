@@ -106,8 +106,9 @@ class LocalStore:
 
     def _create(self, path: Path) -> BinaryIO:
         for _ in range(CREATE_TRIES):
-            # A delete may take the empty folder between the two calls.
-            with contextlib.suppress(FileNotFoundError):
+            # A delete may take the empty folder between the two calls, or within mkdir, which then
+            # takes what it met for a file.
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return path.open("xb")
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
