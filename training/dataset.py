@@ -38,8 +38,9 @@ class TrainingSample:
     `mask` [T, T] bool, `front` and `back` [T, T, 3] float32: first and last surface along the
     ray of each pixel, in the truth frame (0 outside the mask); `front_color` and `back_color`
     [T, T, 3] uint8: unlit sRGB. `camera` [6] float32: elevation (rad), distance, window cx, cy
-    and h, fov (rad). `points` [P, 3] float32, uniform by area on the outer surface; they take a
-    sixth of the time, and a loss that does not use them asks for P = 0.
+    and h, fov (rad). `points` [P, 3] float32, uniform by area on the outer surface, `normals`
+    [P, 3] float32 (outward) and `colors` [P, 3] uint8 (unlit sRGB); they take a sixth of the time,
+    and a loss that does not use them asks for P = 0.
     """
 
     picture: NDArray[np.uint8]
@@ -50,6 +51,8 @@ class TrainingSample:
     back_color: NDArray[np.uint8]
     camera: NDArray[np.float32]
     points: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    colors: NDArray[np.uint8]
 
 
 def make_sample(
@@ -69,6 +72,7 @@ def make_sample(
         raise DegenerateMeshError("too little of the mesh is visible")
     colors = recolour(mesh, rng)
     light = random_light(rng, camera)
+    surface = sample_outer_surface(scene, n_points, rng)
     sample = TrainingSample(
         picture=_damaged(render_picture(scene, colors, camera, window, light, size), rng),
         mask=mask,
@@ -80,7 +84,9 @@ def make_sample(
             [camera.elevation, camera.distance, window.cx, window.cy, window.h, camera.fov],
             np.float32,
         ),
-        points=sample_outer_surface(scene, n_points, rng).points,
+        points=surface.points,
+        normals=surface.normals(scene),
+        colors=colors[surface.faces],
     )
     return mirrored(sample) if rng.random() < 0.5 else sample
 
@@ -124,6 +130,8 @@ def mirrored(sample: TrainingSample) -> TrainingSample:
         back_color=sample.back_color[:, ::-1],
         camera=camera,
         points=sample.points * sign,
+        normals=sample.normals * sign,
+        colors=sample.colors,
     )
 
 

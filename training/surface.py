@@ -14,10 +14,20 @@ _MAX_ROUNDS = 8
 
 @dataclass(frozen=True, slots=True)
 class SurfacePoints:
-    """Points [N, 3] float32 and the face [N] each lies on."""
+    """Points [N, 3] float32 and the face [N] each lies on; `outward` [N, 3] float32 is a
+    direction towards which each can be seen from outside, None where that was not asked."""
 
     points: NDArray[np.float32]
     faces: NDArray[np.int64]
+    outward: NDArray[np.float32] | None = None
+
+    def normals(self, scene: Scene) -> NDArray[np.float32]:
+        """Face normals [N, 3], on the side from which the point is seen."""
+        if self.outward is None:
+            raise ValueError("only points of the outer surface have an outside")
+        normals = scene.face_normals[self.faces]
+        away = np.einsum("nc,nc->n", normals, self.outward) < 0
+        return np.where(away[:, None], -normals, normals).astype(np.float32)
 
 
 def sample_surface(scene: Scene, n: int, rng: np.random.Generator) -> SurfacePoints:
@@ -45,18 +55,22 @@ def sample_outer_surface(
     lose some of their points. Raises DegenerateMeshError when almost nothing can be seen.
     """
     if n == 0:
-        return SurfacePoints(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
+        nothing = np.zeros((0, 3), np.float32)
+        return SurfacePoints(nothing, np.zeros(0, np.int64), nothing)
     points: list[NDArray[np.float32]] = []
     faces: list[NDArray[np.int64]] = []
+    outward: list[NDArray[np.float32]] = []
     found, want = 0, int(n * 1.2) + 16
     for _ in range(_MAX_ROUNDS):
         drawn = sample_surface(scene, want, rng)
-        seen = _escapes(scene, drawn.points, rng, rays)
+        seen, directions = _escapes(scene, drawn.points, rng, rays)
         points.append(drawn.points[seen])
         faces.append(drawn.faces[seen])
+        outward.append(directions[seen])
         found += int(seen.sum())
         if found >= n:
-            return SurfacePoints(np.concatenate(points)[:n], np.concatenate(faces)[:n])
+            kept = (np.concatenate(part)[:n] for part in (points, faces, outward))
+            return SurfacePoints(*kept)
         share = max(seen.mean(), 0.05)
         want = int((n - found) / share * 1.2) + 16
     raise DegenerateMeshError("almost nothing of the mesh can be seen from outside")
@@ -64,17 +78,22 @@ def sample_outer_surface(
 
 def _escapes(
     scene: Scene, points: NDArray[np.float32], rng: np.random.Generator, rays: tuple[int, ...]
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Which of `points` [N, 3] some ray leaves freely, and the mean of the free ones' directions
+    [N, 3]."""
     escaped = np.zeros(len(points), np.bool_)
+    outward = np.zeros_like(points)
     undecided = np.arange(len(points))
     for count in rays:
         directions = rng.standard_normal((len(undecided), count, 3), np.float32)
         directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
         origins = points[undecided, None] + directions * _LIFT
         blocked = scene.occluded(origins.reshape(-1, 3), directions.reshape(-1, 3))
-        free = ~blocked.reshape(-1, count).all(axis=1)
-        escaped[undecided[free]] = True
-        undecided = undecided[~free]
+        free = ~blocked.reshape(-1, count)
+        outward[undecided] = (directions * free[..., None]).sum(axis=1)
+        some = free.any(axis=1)
+        escaped[undecided[some]] = True
+        undecided = undecided[~some]
         if not len(undecided):
             break
-    return escaped
+    return escaped, outward

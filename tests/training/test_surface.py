@@ -39,3 +39,17 @@ def test_a_mesh_without_area_is_degenerate():
     line = f32([[0, 0, 0], [1, 0, 0], [2, 0, 0]])
     with pytest.raises(DegenerateMeshError):
         sample_surface(Scene(line, i32([[0, 1, 2]])), 10, np.random.default_rng(0))
+
+
+def test_normals_point_outwards_whatever_the_winding():
+    vertices, faces = sphere(0.5, 16)
+    turned = np.where(np.arange(len(faces))[:, None] % 2 == 0, faces, faces[:, ::-1])
+    scene = Scene(vertices, i32(turned))
+    drawn = sample_outer_surface(scene, 500, np.random.default_rng(0))
+    assert (np.einsum("nc,nc->n", drawn.normals(scene), drawn.points) > 0.45).all()
+
+
+def test_points_without_an_outside_have_no_normals():
+    scene = Scene(*box())
+    with pytest.raises(ValueError, match="outside"):
+        sample_surface(scene, 10, np.random.default_rng(0)).normals(scene)
