@@ -61,6 +61,20 @@ class Layers:
     camera: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The network's output and the features behind it, for a model that builds on them.
+
+    Attributes:
+        tokens: [B, (S / 16)^2, width], row by row.
+        maps: [B, C, s, s] with s = S / 8, S / 4 and S / 2, C = the channels in reverse order.
+    """
+
+    layers: Layers
+    tokens: Tensor
+    maps: tuple[Tensor, Tensor, Tensor]
+
+
 class Block(nn.Module):
     """Pre-norm transformer layer."""
 
@@ -134,6 +148,9 @@ class DraftNet(nn.Module):
         _shrink_last_layers(self)
 
     def forward(self, rgba: Tensor) -> Layers:
+        return self.describe(rgba).layers
+
+    def describe(self, rgba: Tensor) -> Description:
         x_1 = self.stem(_with_coordinates(rgba))  # [B, fine, S / 2, S / 2]
         x_2 = self.down_1(x_1)
         x_3 = self.down_2(x_2)
@@ -145,13 +162,16 @@ class DraftNet(nn.Module):
         view = self.camera(F.silu(self.camera_features(tokens)).flatten(1)).float()
         camera = view * self.camera_scale + self.camera_mean
         x = tokens.transpose(1, 2).reshape(x_4.shape)
-        x = self.up_1(self.up_2(self.up_3(x, x_3), x_2), x_1)
-        out = self.head(F.silu(self.head_norm(x))).float()  # [B, 10, T, T]
+        coarse = self.up_3(x, x_3)
+        middle = self.up_2(coarse, x_2)
+        fine = self.up_1(middle, x_1)
+        out = self.head(F.silu(self.head_norm(fine))).float()  # [B, 10, T, T]
         front = out[:, 0]
         depth = torch.stack([front, front - F.softplus(out[:, 1] - 1.5)], dim=1)
         B, _, T, _ = out.shape
         color = torch.sigmoid(out[:, 2:8]).view(B, 2, 3, T, T)
-        return Layers(depth, color, out[:, 8:10] - 3.0, camera)
+        layers = Layers(depth, color, out[:, 8:10] - 3.0, camera)
+        return Description(layers, tokens, (coarse, middle, fine))
 
 
 class Down(nn.Sequential):
