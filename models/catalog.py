@@ -20,6 +20,7 @@ OUTPUTS = (
     "turntable.gif",
 )
 DEFAULT_OUTPUTS = ("points.ply", "mesh.glb")
+SAMPLERS = ("ddim", "euler", "heun", "dpmpp_2m", "ddpm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,38 @@ SEED = Parameter(
     -1,
     2**31 - 1,
     description="-1 draws one; the job object shows the seed that was used",
+)
+STEPS = Parameter(
+    "steps",
+    "integer",
+    16,
+    1,
+    64,
+    description="of the sampler: more are slower and, to a point, better; heun evaluates twice in "
+    "each but the last",
+)
+SAMPLER = Parameter(
+    "sampler",
+    "string",
+    "euler",
+    choices=SAMPLERS,
+    description="how the noise is taken away; only ddpm adds new noise on the way",
+)
+GUIDANCE_SCALE = Parameter(
+    "guidance_scale",
+    "number",
+    1.0,
+    0.0,
+    10.0,
+    description="how much more the picture counts than the model's idea of objects; 1 is off",
+)
+CANDIDATES = Parameter(
+    "candidates",
+    "integer",
+    1,
+    1,
+    8,
+    description="objects to sample, of which the one that fits the picture's outline best is kept",
 )
 
 DRAFT = ModelCard(

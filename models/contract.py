@@ -1,8 +1,8 @@
-"""What the worker's engine asks of every model: encode, start, step, finish."""
+"""What the worker's engine asks of every model: encode, start, step, preview, finish."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from geometry.mesh import Mesh
 from geometry.point_cloud import PointCloud
 from models.catalog import ModelCard
+
+PREVIEW_POINTS: Final = 2048  # at most, in what `preview` gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,28 @@ class Conditioning(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """A job's resolved parameters, as the model sees them."""
+    """A job's resolved parameters, as the model sees them. A model ignores those it lacks.
+
+    Attributes:
+        steps: of the sampler; how many network evaluations they take, the sampler decides.
+        sampler: one of `models.catalog.SAMPLERS`.
+        guidance_scale: w in `uncond + w * (cond - uncond)`; 1 is off.
+        candidates: objects sampled at once, of which `finish` gives the best.
+    """
 
     num_points: int
     steps: int
     seed: int
+    sampler: str = "euler"
+    guidance_scale: float = 1.0
+    candidates: int = 1
 
 
 class State(Protocol):
-    """One job's own progress through a model. The engine reads these two and nothing else."""
+    """One job's own progress through a model. The engine reads these two and nothing else.
+
+    Both count network evaluations: Heun's n steps are 2n - 1 of them. `steps` never changes.
+    """
 
     @property
     def step(self) -> int: ...
@@ -93,6 +108,14 @@ class Reconstructor(Protocol):
 
         Raises:
             NonFiniteError: the network gave NaN or infinity for some row.
+        """
+        ...
+
+    def preview(self, state: State) -> PointCloud | None:
+        """The object as the model guesses it now; None where there is nothing to show.
+
+        Cheap beside an evaluation, and leaves the state as it is. At most `PREVIEW_POINTS` points,
+        in the output convention.
         """
         ...
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from geometry.frame import normalise
 from geometry.point_cloud import PointCloud
 from models.catalog import DRAFT, ModelCard
-from models.contract import PreparedImages, Result, SamplingParams
+from models.contract import PREVIEW_POINTS, PreparedImages, Result, SamplingParams
 from models.errors import NonFiniteError
 
 NAN_SEED, CRASH_SEED, STALL_SEED, FINISH_SEED, ENCODE_SEED, ENDLESS_SEED = range(901, 907)
@@ -44,6 +44,7 @@ class FakeModel:
     Attributes:
         fits: largest batch that does not run out of memory; `encode_fits` the same for encode.
         before_step: called with the states of each evaluation before it.
+        previews: there is something to show after each evaluation.
         batches: the seeds of each evaluation so far.
     """
 
@@ -52,6 +53,7 @@ class FakeModel:
     fits: int = 1_000
     encode_fits: int = 1_000
     before_step: Callable[[Sequence[FakeState]], object] = lambda states: None
+    previews: bool = False
     batches: list[tuple[int, ...]] = field(default_factory=list)
     encoded: list[int] = field(default_factory=list)
 
@@ -84,6 +86,11 @@ class FakeModel:
             if state.params.seed != STALL_SEED:
                 state.value = 0.9 * state.value + 0.1 * torch.randn(3, generator=state.generator)
                 state.step += 1
+
+    def preview(self, state: Any) -> PointCloud | None:
+        if not self.previews:
+            return None
+        return ellipsoid(PREVIEW_POINTS, 1.5 + torch.tanh(state.value).numpy())
 
     def finish(self, state: Any) -> Result:
         if state.params.seed == FINISH_SEED:

@@ -302,6 +302,9 @@ class Draft:
             state.layers = Layers(*(x[row : row + 1].cpu() for x in outputs))
             state.step = 1
 
+    def preview(self, state: DraftState) -> None:
+        """Its one pass leads straight to the object."""
+
     def finish(self, state: DraftState) -> Result:
         if state.layers is None:
             raise ValueError("finish needs a state that has been stepped")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from geometry.formats import FORMATS, MESH_FORMATS, write_output
 from geometry.surface import reconstruct_surface
-from models.catalog import ModelCard, ParameterValue
+from models.catalog import SAMPLER, ModelCard, ParameterValue
 from models.contract import Result, SamplingParams
 from models.foreground import Mode, crop_foreground, extract_foreground
 from models.images import decode
@@ -100,6 +100,9 @@ def sampling(card: ModelCard, params: dict[str, ParameterValue]) -> SamplingPara
         num_points=int(params["num_points"]),
         steps=int(params.get("steps", card.steps)),
         seed=int(params["seed"]),
+        sampler=str(params.get("sampler", SAMPLER.default)),
+        guidance_scale=float(params.get("guidance_scale", 1.0)),
+        candidates=int(params.get("candidates", 1)),
     )
 
 

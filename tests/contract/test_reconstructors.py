@@ -11,8 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from geometry.point_cloud import PointCloud
 from models.catalog import CATALOG, ModelCard
-from models.contract import PreparedImages, Reconstructor, Result, SamplingParams
+from models.contract import (
+    PREVIEW_POINTS,
+    PreparedImages,
+    Reconstructor,
+    Result,
+    SamplingParams,
+    State,
+)
 from models.errors import WeightsError
 from models.foreground import crop_foreground
 from models.registry import build, load
@@ -160,6 +168,28 @@ def test_an_almost_empty_crop_is_still_an_object(model):
     (result,) = run(model, [rgba], [params(model)])
 
     assert len(result.points) == 1024
+
+
+def test_looking_at_the_object_on_the_way_changes_nothing(model):
+    wanted = params(model)
+    with torch.inference_mode():
+        conditioning = model.encode(PreparedImages(crop(model, "chair")))
+        generator = torch.Generator().manual_seed(wanted.seed)
+        state: State = model.start(conditioning.row(0), wanted, generator)
+        while state.step < state.steps:
+            model.step([state])
+            assert_shown(model.preview(state))
+        seen = model.finish(state).points
+
+    np.testing.assert_array_equal(seen.positions, one(model).points.positions)
+
+
+def assert_shown(cloud: PointCloud | None) -> None:
+    """Few points, in the output convention; or nothing."""
+    if cloud is not None:
+        assert 0 < len(cloud) <= PREVIEW_POINTS
+        assert np.isfinite(cloud.positions).all()
+        assert np.linalg.norm(cloud.positions, axis=1).max() == pytest.approx(0.5, abs=1e-4)
 
 
 def test_weights_of_another_network_are_refused(model):
