@@ -33,7 +33,9 @@ class UploadSettings(Section):
 
 
 class QueueSettings(Section):
-    max_waiting: int = Field(1_000, ge=1, description="Waiting jobs before submit answers 503.")
+    max_waiting: int = Field(
+        1_000, ge=1, description="Waiting jobs of one model before its submits answer 503."
+    )
     max_attempts: int = Field(3, ge=1, le=10, description="Runs of one job before it fails.")
     lease_s: float = Field(
         30.0, ge=0.2, le=3_600, description="Seconds without renewal until a job is taken over."
@@ -49,8 +51,15 @@ class QueueSettings(Section):
 class WorkerSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the networks run.")
     threads: int = Field(0, ge=0, le=256, description="Compute threads; 0 leaves it to torch.")
-    max_batch: int = Field(8, ge=1, le=256, description="Jobs in one network evaluation.")
-    models: tuple[str, ...] = Field(("draft",), description="Models that this worker serves.")
+    max_batch: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Jobs in one network evaluation; as many of each model are held at once.",
+    )
+    models: tuple[str, ...] = Field(
+        (), description="Models that this worker serves. Empty: all that it can load."
+    )
     drain_s: float = Field(25.0, ge=0, description="Seconds to finish running jobs after SIGTERM.")
 
 

@@ -18,6 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from models.catalog import CATALOG
 from service.queue.contract import QueueStats
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -109,12 +110,18 @@ class GatewayMetrics:
         )
         self.event_streams = self._gauge("bozzetto_event_streams", "Open event streams.")
         self._queue_up = self._gauge("bozzetto_queue_up", "1 while the queue answers.")
-        self._waiting = self._gauge("bozzetto_num_jobs_waiting", "Jobs that wait.")
-        self._running = self._gauge("bozzetto_num_jobs_running", "Jobs that run.")
-        self._bound = self._gauge("bozzetto_queue_bound", "Waiting jobs before submit is refused.")
-        self._oldest = self._gauge(
+        self._bound = self._gauge(
+            "bozzetto_queue_bound", "Waiting jobs of one model before its submits are refused."
+        )
+        self._waiting = self._by_model("bozzetto_num_jobs_waiting", "Jobs that wait.")
+        self._running = self._by_model("bozzetto_num_jobs_running", "Jobs that run.")
+        self._oldest = self._by_model(
             "bozzetto_oldest_job_age_seconds", "Seconds that the oldest waiting job has waited."
         )
+        self._serving = self._by_model(
+            "bozzetto_workers_serving", "Workers that take jobs of the model."
+        )
+        self._models: set[str] = set()
         self._workers = Gauge(
             "bozzetto_workers", "Live workers by state.", ("state",), registry=self.registry
         )
@@ -123,14 +130,15 @@ class GatewayMetrics:
     def render(self, stats: QueueStats | None) -> bytes:
         """The exposition text; None says that the queue did not answer."""
         states = [worker.state for worker in stats.workers] if stats else []
-        known: tuple[tuple[Gauge, float], ...] = (
-            (self._waiting, stats.waiting if stats else math.nan),
-            (self._running, stats.running if stats else math.nan),
-            (self._bound, stats.bound if stats else math.nan),
-            (self._oldest, stats.oldest_waiting_s if stats else math.nan),
-        )
-        for gauge, value in known:
-            gauge.set(value)
+        self._bound.set(stats.bound if stats else math.nan)
+        # All of the catalogue from the first scrape on, so that no series begins with a jump.
+        self._models |= CATALOG.keys() | (stats.models.keys() | stats.served if stats else set())
+        for model in self._models:
+            jobs = stats.of(model) if stats else None
+            self._waiting.labels(model).set(jobs.waiting if jobs else math.nan)
+            self._running.labels(model).set(jobs.running if jobs else math.nan)
+            self._oldest.labels(model).set(jobs.oldest_waiting_s if jobs else math.nan)
+            self._serving.labels(model).set(stats.serving(model) if stats else 0)
         for state in ("starting", "ready", "busy", "draining"):
             self._workers.labels(state).set(states.count(state))
         self._workers_ready.set(states.count("ready") + states.count("busy"))
@@ -139,3 +147,6 @@ class GatewayMetrics:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)
+
+    def _by_model(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, ("model",), registry=self.registry)

@@ -1,12 +1,15 @@
 """What a queue promises. The gateway talks to `JobQueue` (asyncio), a worker to `WorkerQueue`.
 
+Each model's jobs wait in a queue of their own, with its own order, bound and pace; a worker takes
+jobs of the models that it serves. A job whose model no worker serves waits until one does.
+
 Every change of a job is one atomic script. A worker's writes carry the attempt number of its
 lease; once the job has gone to another attempt they raise `StaleLeaseError` and change nothing.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from service.jobs import Artifact, Job, JobError, JobRequest, JobState, Progress
 
@@ -14,7 +17,7 @@ from service.jobs import Artifact, Job, JobError, JobRequest, JobState, Progress
 class QueueError(Exception):
     """QueueError
     +- QueueUnreachableError        no server, or it stopped answering
-    +- QueueFullError               the bound on waiting jobs is reached; `retry_after_s`
+    +- QueueFullError               the model's bound on waiting jobs is reached; `retry_after_s`
     +- IdempotencyConflictError     same key, other body
     +- JobNotFoundError             never existed, or was deleted
     +- JobGoneError                 existed, its retention time is over
@@ -72,7 +75,8 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Jobs ahead of this one (0 = next), and a guess of the seconds until it ends, or None."""
+    """Jobs of its model ahead of this one (0 = next), and a guess of the seconds until it ends:
+    None while no worker serves the model, or none of its jobs has ended yet."""
 
     position: int
     eta_seconds: float | None
@@ -89,7 +93,8 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker's last heartbeat; gone from the list when it stops beating."""
+    """A worker's last heartbeat; gone from the list when it stops beating. It has no models until
+    they are loaded."""
 
     id: str
     state: Literal["starting", "ready", "busy", "draining"]
@@ -97,14 +102,53 @@ class WorkerInfo:
     device: str
     seen_at: float
 
+    @property
+    def serving(self) -> bool:
+        """It takes jobs."""
+        return self.state in {"ready", "busy"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelQueue:
+    """One model's jobs. `oldest_waiting_s` is 0 when none waits."""
+
+    waiting: int
+    running: int
+    oldest_waiting_s: float
+
+
+NO_JOBS: Final = ModelQueue(0, 0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    waiting: int
-    running: int
+    """`models` has those that have had a job. `bound` is of one model's waiting jobs."""
+
+    models: dict[str, ModelQueue]
     bound: int
     workers: tuple[WorkerInfo, ...]
-    oldest_waiting_s: float
+
+    @property
+    def waiting(self) -> int:
+        return sum(queue.waiting for queue in self.models.values())
+
+    @property
+    def running(self) -> int:
+        return sum(queue.running for queue in self.models.values())
+
+    def of(self, model: str) -> ModelQueue:
+        return self.models.get(model, NO_JOBS)
+
+    def serving(self, model: str) -> int:
+        """Workers that take jobs of the model now."""
+        return sum(worker.serving and model in worker.models for worker in self.workers)
+
+    @property
+    def served(self) -> frozenset[str]:
+        """Models that at least one worker takes jobs of."""
+        return frozenset(
+            model for worker in self.workers if worker.serving for model in worker.models
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +240,14 @@ class LeaseStatus:
 class WorkerQueue(Protocol):
     """The worker's side: blocking calls, safe to use from several threads."""
 
-    def claim(self, worker_id: str, *, limit: int, block_ms: int) -> list[Lease]:
-        """Up to `limit` jobs, highest priority first: expired leases of dead workers, then new
-        ones. Moves them to running and counts an attempt. Jobs that were canceled, are past their
-        deadline or out of attempts are brought to their final state here and not returned."""
+    def claim(self, worker_id: str, room: Mapping[str, int], *, block_ms: int) -> list[Lease]:
+        """Jobs of the models in `room`, up to so many of each, one model after the other in turn.
+
+        Of a model: expired leases of dead workers, then jobs given back, then new ones, highest
+        priority first. Moves them to running and counts an attempt. Jobs that were canceled, are
+        past their deadline or out of attempts are brought to their final state here and not
+        returned. An empty answer comes after `block_ms`.
+        """
         ...
 
     def renew(self, worker_id: str, leases: Sequence[Lease]) -> list[LeaseStatus]: ...

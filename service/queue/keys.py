@@ -1,9 +1,18 @@
 """Every key of the queue, what it holds, and how long it lives. Lua knows no name of its own.
 
-jobs:<priority>      stream     one entry per job that is not final, holding the job's id only
-waiting:<priority>   sorted set queued jobs that no worker has had yet, by time of submit
-requeued             sorted set queued jobs that a worker gave back, by the time they may start
-leases               sorted set running jobs, by the time their lease ends
+Each model has a queue of its own, so that a worker sees the jobs it can run and no others:
+
+jobs:<model>:<priority>      stream     one entry per job that is not final, holding its id only
+waiting:<model>:<priority>   sorted set queued jobs that no worker has had yet, by time of submit
+requeued:<model>     sorted set queued jobs that a worker gave back, by the time they may start
+leases:<model>       sorted set running jobs, by the time their lease ends
+pace:<model>         string     moving average of the seconds that one job runs
+turns:<model>        string     picks by priority since the last one by age
+bell:<model>         stream     grows whenever an idle worker should look for work
+
+The rest is for all of them:
+
+models               set        models that have had a job
 deadlines            sorted set queued jobs that have a deadline, by that deadline
 job:<id>             hash       the job: the truth; `retention_s` after its end it is gone
 events:<id>          stream     what happened to it, the last ~512 events; lives as the job does
@@ -14,10 +23,10 @@ retained             sorted set final jobs, by the time they expire
 reapable             list       ids of expired jobs whose files may still be there
 workers              sorted set worker ids by last heartbeat
 worker:<id>          string     what that heartbeat said, for WORKER_TTL_S
-pace                 string     moving average of the seconds that one job runs
-turns                string     picks by priority since the last one by age
 order                string     counter of submits
-bell                 stream     grows whenever an idle worker should look for work
+
+Scripts make names of jobs, models and workers out of the beginnings in `Keys.vector`. On a Redis
+Cluster all keys must share a slot: give the prefix a hash tag, as in `{bozzetto}`.
 """
 
 import hashlib
@@ -37,21 +46,21 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self._root = f"{prefix}:"
         self.workers = self._root + "workers"
-        self.bell = self._root + "bell"
         self.vector: tuple[str, ...] = (
-            *(f"{self._root}jobs:{priority}" for priority in PRIORITIES),
-            *(f"{self._root}waiting:{priority}" for priority in PRIORITIES),
-            self._root + "requeued",
-            self._root + "leases",
+            self._root + "models",
             self._root + "deadlines",
             self._root + "retained",
             self._root + "reapable",
             self.workers,
-            self._root + "pace",
-            self._root + "turns",
             self._root + "order",
-            self.bell,
-            # Beginnings of key families: the script appends the id.
+            # Beginnings of key families: the script appends the model, or the id.
+            self._root + "jobs:",
+            self._root + "waiting:",
+            self._root + "requeued:",
+            self._root + "leases:",
+            self._root + "pace:",
+            self._root + "turns:",
+            self._root + "bell:",
             self._root + "job:",
             self._root + "events:",
             self._root + "gone:",
@@ -70,8 +79,11 @@ class Keys:
     def gone(self, job_id: str) -> str:
         return f"{self._root}gone:{job_id}"
 
-    def stream(self, priority: str) -> str:
-        return f"{self._root}jobs:{priority}"
+    def stream(self, model: str, priority: str) -> str:
+        return f"{self._root}jobs:{model}:{priority}"
+
+    def bell(self, model: str) -> str:
+        return f"{self._root}bell:{model}"
 
 
 def idempotency_name(owner: str, key: str) -> str:

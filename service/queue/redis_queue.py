@@ -19,6 +19,7 @@ from service.queue.contract import (
     JobGoneError,
     JobNotFoundError,
     JobPage,
+    ModelQueue,
     QueueFullError,
     QueuePlace,
     QueueStats,
@@ -78,6 +79,7 @@ class RedisJobQueue:
             job_id,
             request_to_json(request),
             request.owner,
+            request.model,
             request.priority,
             "" if request.deadline_s is None else request.deadline_s,
             name,
@@ -156,14 +158,15 @@ class RedisJobQueue:
                     job = await self._get_or_none(job_id)
 
     async def stats(self) -> QueueStats:
-        waiting, running, oldest, *live = await self._run("stats")
-        workers = (_worker(said, seen) for said, seen in zip(live[::2], live[1::2], strict=True))
+        models, live = await self._run("stats")
+        workers = (_worker(said, seen) for said, seen in live)
         return QueueStats(
-            waiting=waiting,
-            running=running,
+            models={
+                model: ModelQueue(waiting, running, float(oldest))
+                for model, waiting, running, oldest in sorted(models)
+            },
             bound=self._bound,
             workers=tuple(sorted(workers, key=lambda worker: worker.id)),
-            oldest_waiting_s=float(oldest),
         )
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from redis import BlockingConnectionPool, Redis
@@ -52,9 +52,9 @@ class RedisWorkerQueue:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._client = client
-        self._bell = Keys(prefix).bell
+        self._keys = Keys(prefix)
         self._scripts = Scripts(
-            Keys(prefix), settings, ageing_s=ageing_s, retry_delay_s=retry_delay_s
+            self._keys, settings, ageing_s=ageing_s, retry_delay_s=retry_delay_s
         )
         self._patience_s = patience_s
         self._closed = threading.Event()
@@ -69,10 +69,16 @@ class RedisWorkerQueue:
         )
         return cls(Redis.from_pool(pool), settings, prefix=prefix)
 
-    def claim(self, worker_id: str, *, limit: int, block_ms: int) -> list[Lease]:
-        """An empty list also stands for: the server is away, and was for all of `block_ms`."""
+    def claim(self, worker_id: str, room: Mapping[str, int], *, block_ms: int) -> list[Lease]:
+        """An empty list also stands for: the server is away, and was for all of `block_ms`.
+
+        Raises:
+            ValueError: `room` names no model.
+        """
+        if not room:
+            raise ValueError("a claim needs a model")
         with self._count_claim():
-            return self._claim(worker_id, limit, time.monotonic() + block_ms / 1000)
+            return self._claim(worker_id, room, time.monotonic() + block_ms / 1000)
 
     def renew(self, worker_id: str, leases: Sequence[Lease]) -> list[LeaseStatus]:
         if not leases:
@@ -126,16 +132,18 @@ class RedisWorkerQueue:
             self._claims_changed.wait_for(lambda: not self._claims, timeout=CLOSE_S)
         self._client.close()
 
-    def _claim(self, worker_id: str, limit: int, end: float) -> list[Lease]:
+    def _claim(self, worker_id: str, room: Mapping[str, int], end: float) -> list[Lease]:
+        pairs = [part for pair in room.items() for part in pair]
         while not self._closed.is_set():
             try:
-                bell, due, rows = self._run("claim", worker_id, limit)
+                due, rung, rows = self._run("claim", worker_id, *pairs)
                 self._note_answer()
                 leases = [_lease(row) for row in rows]
                 left = end - time.monotonic()
                 if leases or left <= 0:
                     return leases
-                self._listen(bell, min(left, LISTEN_S, float(due or LISTEN_S)))
+                bells = dict(zip(map(self._keys.bell, room), rung, strict=True))
+                self._listen(bells, min(left, LISTEN_S, float(due or LISTEN_S)))
             except QueueUnreachableError as error:
                 delay = self._note_silence(error)
                 left = end - time.monotonic()
@@ -174,10 +182,10 @@ class RedisWorkerQueue:
                     raise
         return None
 
-    def _listen(self, bell: str, seconds: float) -> None:
-        """Wait until the bell has rung after entry `bell`, or `seconds` have passed."""
+    def _listen(self, bells: dict[Any, Any], seconds: float) -> None:
+        """Wait until one of the bells has rung after its entry, or `seconds` have passed."""
         with unreachable_errors():
-            self._client.xread({self._bell: bell}, count=1, block=max(int(seconds * 1000), 1))
+            self._client.xread(bells, count=1, block=max(int(seconds * 1000), 1))
 
     def _note_answer(self) -> None:
         if self._failures:

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -33,6 +35,10 @@ class HeldJob:
     def id(self) -> str:
         """Of the job."""
         return self.lease.job.id
+
+    @property
+    def model(self) -> str:
+        return self.lease.job.request.model
 
     @property
     def key(self) -> str:
@@ -80,16 +86,19 @@ class HeldJobs:
         with self._changed:
             return self._jobs.get(key)
 
-    def counts(self) -> tuple[int, int]:
-        """Jobs on their way to or on the device, and jobs that are being finished."""
+    def counts(self) -> tuple[Counter[str], int]:
+        """Jobs on their way to or on the device, by model, and jobs that are being finished."""
         jobs = self.all()
-        done = sum(held.finishing for held in jobs)
-        return len(jobs) - done, done
+        computing = Counter(held.model for held in jobs if not held.finishing)
+        return computing, len(jobs) - computing.total()
 
-    def wait_changed(self, timeout_s: float) -> None:
+    def wait_for(self, check: Callable[[], bool], timeout_s: float) -> bool:
+        """Look again at each change, until `check` holds or the time is over; says whether it did.
+
+        `check` may call the methods of this object.
+        """
         with self._changed:
-            self._changed.wait(timeout_s)
+            return self._changed.wait_for(check, timeout_s)
 
     def wait_empty(self, timeout_s: float) -> bool:
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._jobs, timeout_s)
+        return self.wait_for(lambda: not self._jobs, timeout_s)

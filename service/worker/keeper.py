@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Literal
 
 from service.queue.contract import QueueError, QueueUnreachableError, WorkerInfo, WorkerQueue
@@ -26,14 +27,13 @@ class Keeper:
         worker_id: str,
         held: HeldJobs,
         *,
-        models: tuple[str, ...],
         device: str,
         lease_s: float,
     ) -> None:
         self._queue = queue
         self._worker_id = worker_id
         self._held = held
-        self._models = models
+        self._models: tuple[str, ...] = ()
         self._device = device
         self._interval_s = min(lease_s / 3, RENEW_S)
         self._phase: WorkerState = "starting"
@@ -41,9 +41,13 @@ class Keeper:
         self._done = threading.Event()
         self._told: WorkerState | None = None
 
-    def say(self, phase: Literal["starting", "ready", "draining"]) -> None:
-        """The heartbeat says so from now on; a ready worker that holds jobs says busy."""
-        self._phase = phase
+    def say_ready(self, models: Iterable[str]) -> None:
+        """The heartbeat names these models from now on; a ready worker that holds jobs is busy."""
+        self._models, self._phase = tuple(models), "ready"
+        self._wake.set()
+
+    def say_draining(self) -> None:
+        self._phase = "draining"
         self._wake.set()
 
     def stop(self) -> None:

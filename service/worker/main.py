@@ -7,12 +7,12 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 
 from models import registry
-from models.catalog import ModelCard, get_card
+from models.catalog import CATALOG, ModelCard, get_card
 from models.contract import Reconstructor
 from models.errors import ModelError
 from service.queue.contract import QueueError, WorkerQueue
@@ -34,6 +34,8 @@ from service.worker.warm_up import warm_up
 DONE, FAILED, CANNOT_START = 0, 1, 3
 
 CLAIM_MS = 500  # longest single wait for a job, and so the delay of a drain
+LOOK_S = 0.025  # between looks for jobs of other models while one has all that it can hold
+DRAIN_LOOK_S = 0.5  # between looks whether to drain while there is no room at all
 HANDING_BACK_S = 2.0  # for jobs that are told to stop when the drain's time is over
 
 LoadModel = Callable[[ModelCard, torch.device], Reconstructor]
@@ -59,7 +61,6 @@ class Worker:
             queue,
             self.id,
             self._held,
-            models=settings.worker.models,
             device=str(self._device),
             lease_s=settings.queue.lease_s,
         )
@@ -93,38 +94,63 @@ class Worker:
         self._in_thread("engine", lambda: self._compute(engine))
         self._in_thread("reporter", self._reporter.run)
         self._in_thread("janitor", lambda: clean(self._queue, self._store, self._stopped))
-        self._keeper.say("ready")
+        self._keeper.say_ready(models)
         _log.info("ready: %s on %s", ", ".join(models), self._device)
-        self._claim_until_drained()
+        self._claim_until_drained(models.keys())
         if not self._broken.is_set():
             self._hand_back()
         self._stop_threads(engine)
         return FAILED if self._broken.is_set() else DONE
 
     def _load(self) -> dict[str, Reconstructor]:
-        models = {}
-        for name in self._settings.models:
+        """The models that the settings name, or as many of the catalogue as there are."""
+        named = self._settings.models
+        models: dict[str, Reconstructor] = {}
+        failures: list[ModelError] = []
+        for name in named or CATALOG:
             start = time.monotonic()
-            models[name] = self._load_model(get_card(name), self._device)
-            _log.info("loaded %s in %.2f s", name, time.monotonic() - start)
+            try:
+                models[name] = self._load_model(get_card(name), self._device)
+            except ModelError as error:
+                _log.error("%s is not served: %s", name, error)
+                failures.append(error)
+            else:
+                _log.info("loaded %s in %.2f s", name, time.monotonic() - start)
+        if failures and (named or not models):
+            raise failures[0]
         return models
 
     def _compute(self, engine: Engine) -> None:
         while not self._stopped.is_set():
             engine.step(wait_s=1.0)
 
-    def _claim_until_drained(self) -> None:
+    def _claim_until_drained(self, models: Collection[str]) -> None:
         while not (self._draining.is_set() or self._broken.is_set()):
-            free = room(self._settings.max_batch, *self._held.counts())
-            if free == 0:
-                self._held.wait_changed(0.5)
-                continue
-            for lease in self._queue.claim(self.id, limit=free, block_ms=CLAIM_MS):
+            free = self._room(models)
+            full = len(free) < len(models)
+            leases = []
+            if free:
+                # The queue cannot say when a full model has room again: no time to block there.
+                leases = self._queue.claim(self.id, free, block_ms=0 if full else CLAIM_MS)
+            for lease in leases:
                 self._runner.take(lease)
+            if full and not leases:
+                self._wait_for_room(models, free)
+
+    def _room(self, models: Collection[str]) -> dict[str, int]:
+        """How many more jobs may come, of each model that can take any."""
+        computing, finishing = self._held.counts()
+        limit = self._settings.max_batch
+        rooms = {model: room(limit, computing[model], finishing) for model in models}
+        return {model: free for model, free in rooms.items() if free}
+
+    def _wait_for_room(self, models: Collection[str], seen: dict[str, int]) -> None:
+        wait_s = LOOK_S if seen else DRAIN_LOOK_S
+        self._held.wait_for(lambda: self._room(models) != seen, wait_s)
 
     def _hand_back(self) -> None:
         """Let running jobs finish for `drain_s`, then give the rest back to the queue."""
-        self._keeper.say("draining")
+        self._keeper.say_draining()
         count = len(self._held.all())
         _log.info("draining: %d jobs, %g s", count, self._settings.drain_s)
         if self._held.wait_empty(self._settings.drain_s):

@@ -32,7 +32,7 @@ from service.queue.contract import StaleLeaseError
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import QueueSettings
 queue = RedisWorkerQueue.from_url(sys.argv[1], QueueSettings(lease_s=0.5))
-leases = queue.claim("doomed", limit=8, block_ms=20_000)
+leases = queue.claim("doomed", {"draft": 8}, block_ms=20_000)
 print(len(leases), flush=True)
 sys.stdin.readline()
 for lease in leases:
@@ -94,7 +94,7 @@ def claim_all(worker: RedisWorkerQueue, count: int) -> list[Lease]:
     leases: list[Lease] = []
 
     def all_there() -> bool:
-        leases.extend(worker.claim("heir", limit=8, block_ms=200))
+        leases.extend(worker.claim("heir", {"draft": 8}, block_ms=200))
         return len(leases) == count
 
     eventually(all_there)
@@ -161,7 +161,7 @@ async def test_a_killed_server_loses_no_submitted_job(
         stats = await queue.stats()
         assert len(accepted) <= stats.waiting <= len(accepted) + 8
         done = 0
-        while leases := worker.claim("w", limit=100, block_ms=0):
+        while leases := worker.claim("w", {"draft": 100}, block_ms=0):
             for lease in leases:
                 worker.finish(lease, [], {})
                 done += 1
@@ -180,7 +180,7 @@ async def test_worker_and_follower_live_through_a_restart_of_the_server(
     def work() -> None:
         try:
             while not stop.is_set():
-                for lease in worker.claim("w", limit=1, block_ms=200):
+                for lease in worker.claim("w", {"draft": 1}, block_ms=200):
                     worker.progress(lease, Progress(50.0, "reconstruct", 1, 2))
                     held.wait(30)
                     worker.progress(lease, Progress(90.0, "reconstruct", 2, 2))
@@ -223,7 +223,7 @@ async def test_a_result_is_held_only_so_long(
     await submit(queue)
     client = Redis.from_url(server.url, decode_responses=True, protocol=2)
     impatient = RedisWorkerQueue(client, LIMITS, patience_s=0.2)
-    [lease] = impatient.claim("w", limit=1, block_ms=0)
+    [lease] = impatient.claim("w", {"draft": 1}, block_ms=0)
     await asyncio.to_thread(kill_server, server)
     with pytest.raises(QueueUnreachableError):
         impatient.finish(lease, [], {})
@@ -245,7 +245,7 @@ async def test_cut_connections_are_made_anew(
         for _ in range(5):
             job_id = await submit(queue)
             raw.client_kill_filter(_type="normal", skipme=True)
-            [lease] = worker.claim("w", limit=1, block_ms=5_000)
+            [lease] = worker.claim("w", {"draft": 1}, block_ms=5_000)
             raw.client_kill_filter(_type="normal", skipme=True)
             worker.finish(lease, [], {})
             raw.client_kill_filter(_type="normal", skipme=True)

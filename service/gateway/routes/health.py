@@ -6,7 +6,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.gateway.dependencies import Gateway, GatewayParts
 from service.gateway.describe import problems
 from service.gateway.problems import problem_response
-from service.gateway.routes.models import SERVING
 from service.queue.contract import QueueStats, QueueUnreachableError
 from service.schemas import Health, ProblemItem
 
@@ -23,7 +22,7 @@ async def live() -> Health:
 
 @router.get("/readyz", response_model=Health, responses=problems(503))
 async def ready(request: Request, gateway: GatewayParts) -> Health | Response:
-    """The queue answers, a worker lives, there is room, and this process is here to stay."""
+    """The queue answers, a worker serves a model that has room, and this process stays here."""
     reasons = _reasons(gateway, await _stats(gateway))
     if not reasons:
         return Health(status="ready")
@@ -57,10 +56,11 @@ def _reasons(gateway: Gateway, stats: QueueStats | None) -> list[ProblemItem]:
     if stats is None:
         reasons.append(ProblemItem(code="queue_unreachable", detail="the queue does not answer"))
         return reasons
-    if not any(worker.state in SERVING for worker in stats.workers):
+    if not stats.served:
         reasons.append(ProblemItem(code="no_worker", detail="no worker is ready"))
-    if stats.waiting >= stats.bound:
+    elif all(stats.of(model).waiting >= stats.bound for model in stats.served):
+        models = ", ".join(sorted(stats.served))
         reasons.append(
-            ProblemItem(code="queue_full", detail=f"{stats.waiting} of {stats.bound} jobs wait")
+            ProblemItem(code="queue_full", detail=f"{stats.bound} jobs of each of {models} wait")
         )
     return reasons

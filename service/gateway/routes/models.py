@@ -11,8 +11,6 @@ from service.schemas import ModelList, ModelObject
 
 router = APIRouter(prefix="/models", tags=["models"])
 
-SERVING = frozenset({"ready", "busy"})
-
 
 @router.get("")
 async def list_models(gateway: GatewayParts) -> ModelList:
@@ -38,9 +36,6 @@ async def get_model(model_id: str, gateway: GatewayParts) -> ModelObject:
 async def _served(gateway: Gateway) -> frozenset[str]:
     """Without a queue no model is ready, but the catalogue still is."""
     try:
-        stats = await gateway.queue.stats()
+        return (await gateway.queue.stats()).served
     except QueueUnreachableError:
         return frozenset()
-    return frozenset(
-        model for worker in stats.workers if worker.state in SERVING for model in worker.models
-    )

@@ -1,12 +1,11 @@
 -- Comes before every script. KEYS is the same list for all of them, in the order of keys.py;
 -- ARGV starts with the same limits for all of them, in the order of scripts.py.
-local STREAM = {high = KEYS[1], normal = KEYS[2], low = KEYS[3]}
-local WAITING = {high = KEYS[4], normal = KEYS[5], low = KEYS[6]}
-local REQUEUED, LEASES, DEADLINES = KEYS[7], KEYS[8], KEYS[9]
-local RETAINED, REAPABLE, WORKERS = KEYS[10], KEYS[11], KEYS[12]
-local PACE, TURNS, ORDER, BELL = KEYS[13], KEYS[14], KEYS[15], KEYS[16]
-local JOB, EVENTS, GONE = KEYS[17], KEYS[18], KEYS[19]
-local IDEMPOTENCY, OWNER, WORKER = KEYS[20], KEYS[21], KEYS[22]
+local MODELS, DEADLINES, RETAINED, REAPABLE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local WORKERS, ORDER = KEYS[5], KEYS[6]
+local STREAM, WAITING, REQUEUED, LEASES = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local PACE, TURNS, BELL = KEYS[11], KEYS[12], KEYS[13]
+local JOB, EVENTS, GONE = KEYS[14], KEYS[15], KEYS[16]
+local IDEMPOTENCY, OWNER, WORKER = KEYS[17], KEYS[18], KEYS[19]
 local PRIORITIES = {'high', 'normal', 'low'}
 local GROUP = 'workers'
 
@@ -15,6 +14,22 @@ local LEASE_S, RETENTION_S, IDEMPOTENCY_S = tonumber(ARGV[3]), tonumber(ARGV[4])
 local GONE_S, WORKER_TTL_S, EVENTS_KEPT = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local AGEING_S, RETRY_DELAY_S = tonumber(ARGV[9]), tonumber(ARGV[10])
 local A = 10 -- the script's own arguments start after these
+
+local function stream(model, priority)
+  return STREAM .. model .. ':' .. priority
+end
+
+local function waiting(model, priority)
+  return WAITING .. model .. ':' .. priority
+end
+
+local function count_waiting(model)
+  local count = redis.call('ZCARD', REQUEUED .. model)
+  for _, priority in ipairs(PRIORITIES) do
+    count = count + redis.call('ZCARD', waiting(model, priority))
+  end
+  return count
+end
 
 local function now()
   local time = redis.call('TIME')
@@ -33,7 +48,7 @@ end
 -- write of any other kind. Transitions of accepted jobs begin with this one: they must go through,
 -- they are what frees memory. Submit does not, and is refused before it has written anything.
 local function insist()
-  redis.call('ZREM', LEASES, '')
+  redis.call('ZREM', DEADLINES, '')
 end
 
 local function read(id)
@@ -82,18 +97,18 @@ local function emit(id, kind, data)
   redis.call('PUBLISH', EVENTS .. id, kind)
 end
 
-local function ring()
-  redis.call('XADD', BELL, 'MAXLEN', 1, '*', 'r', '1')
+local function ring(model)
+  redis.call('XADD', BELL .. model, 'MAXLEN', 1, '*', 'r', '1')
 end
 
 -- The last thing that happens to a job. `fields` are further hash fields, as a flat list.
 local function finalise(id, job, state, t, fields)
-  redis.call('ZREM', LEASES, id)
-  redis.call('ZREM', REQUEUED, id)
-  redis.call('ZREM', WAITING[job.priority], id)
+  redis.call('ZREM', LEASES .. job.model, id)
+  redis.call('ZREM', REQUEUED .. job.model, id)
+  redis.call('ZREM', waiting(job.model, job.priority), id)
   redis.call('ZREM', DEADLINES, id)
-  redis.call('XACK', STREAM[job.priority], GROUP, job.entry)
-  redis.call('XDEL', STREAM[job.priority], job.entry)
+  redis.call('XACK', stream(job.model, job.priority), GROUP, job.entry)
+  redis.call('XDEL', stream(job.model, job.priority), job.entry)
   redis.call('HSET', JOB .. id, 'state', state, 'finished_at', stamp(t),
     'expires_at', stamp(t + RETENTION_S), unpack(fields or {}))
   emit(id, 'state', {state = state})
@@ -116,15 +131,15 @@ end
 
 -- Back among the waiting, ahead of all that no worker has had yet.
 local function requeue(id, job, t, delay_s, fields)
-  redis.call('ZREM', LEASES, id)
+  redis.call('ZREM', LEASES .. job.model, id)
   redis.call('HDEL', JOB .. id, 'started_at', 'worker')
   redis.call('HSET', JOB .. id, 'state', 'queued', 'progress', '{}', unpack(fields))
-  redis.call('ZADD', REQUEUED, stamp(t + delay_s), id)
+  redis.call('ZADD', REQUEUED .. job.model, stamp(t + delay_s), id)
   if job.deadline_at then
     redis.call('ZADD', DEADLINES, job.deadline_at, id)
   end
   emit(id, 'state', {state = 'queued'})
-  ring()
+  ring(job.model)
 end
 
 -- Ends a running job whose lease is over, when it must not run again; says whether it did.

@@ -12,6 +12,6 @@ insist()
 finalise(id, job, 'succeeded', t,
   {'artifacts', ARGV[A + 3], 'metrics', ARGV[A + 4], 'progress', ARGV[A + 5]})
 local ran = t - tonumber(job.started_at)
-local pace = tonumber(redis.call('GET', PACE) or ran)
-redis.call('SET', PACE, stamp(0.8 * pace + 0.2 * ran))
+local pace = tonumber(redis.call('GET', PACE .. job.model) or ran)
+redis.call('SET', PACE .. job.model, stamp(0.8 * pace + 0.2 * ran))
 return {'ok'}

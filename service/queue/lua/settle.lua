@@ -10,7 +10,7 @@ if job.state == 'queued' and past(job, t) then
   insist()
   finalise(id, job, 'expired', t)
 elseif job.state == 'running' then
-  local ends = redis.call('ZSCORE', LEASES, id)
+  local ends = redis.call('ZSCORE', LEASES .. job.model, id)
   if not ends or tonumber(ends) <= t then
     insist()
     settle_lost(id, job, t)

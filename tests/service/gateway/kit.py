@@ -48,7 +48,7 @@ class Harness:
         return job
 
     def claim(self) -> Lease:
-        (lease,) = self.worker.claim("w1", limit=1, block_ms=2_000)
+        (lease,) = self.worker.claim("w1", {"draft": 1}, block_ms=2_000)
         return lease
 
     def beat(self, state: str = "ready") -> None:

@@ -5,6 +5,8 @@ from service.gateway.app import start_draining
 from service.queue.redis_queue import RedisJobQueue
 from tests.service.gateway.kit import picture, problem
 
+DRAFT = ("model", "draft")
+
 
 async def scrape(client):
     response = await client.get("/metrics")
@@ -72,7 +74,7 @@ async def test_everything_says_so_when_the_queue_is_away(gateway):
     assert not any(model["ready"] for model in models)
     metrics = await scrape(gateway.http)
     assert metrics[("bozzetto_queue_up",)] == 0
-    waiting = metrics[("bozzetto_num_jobs_waiting",)]
+    waiting = metrics[("bozzetto_num_jobs_waiting", DRAFT)]
     assert waiting != waiting  # NaN
 
 
@@ -104,12 +106,13 @@ async def test_metrics(gateway):
     await gateway.http.post("/reconstruct", files={"image": ("a.png", b"no")})
     metrics = await scrape(gateway.http)
     assert metrics[("bozzetto_queue_up",)] == 1
-    assert metrics[("bozzetto_num_jobs_waiting",)] == 1
-    assert metrics[("bozzetto_num_jobs_running",)] == 0
+    assert metrics[("bozzetto_num_jobs_waiting", DRAFT)] == 1
+    assert metrics[("bozzetto_num_jobs_running", DRAFT)] == 0
+    assert metrics[("bozzetto_workers_serving", DRAFT)] == 1
     assert metrics[("bozzetto_queue_bound",)] == 1_000
     assert metrics[("bozzetto_workers_ready",)] == 1
     assert metrics[("bozzetto_workers", ("state", "ready"))] == 1
-    assert metrics[("bozzetto_oldest_job_age_seconds",)] >= 0
+    assert metrics[("bozzetto_oldest_job_age_seconds", DRAFT)] >= 0
     assert metrics[("bozzetto_upload_bytes_count",)] == 1
 
     def requests(method, route, status):

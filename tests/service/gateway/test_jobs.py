@@ -198,7 +198,7 @@ async def test_prefer_wait_answers_when_the_job_has_ended(gateway):
     )
 
     def work():
-        lease = eventually(lambda: gateway.worker.claim("w1", limit=1, block_ms=100))[0]
+        lease = eventually(lambda: gateway.worker.claim("w1", {"draft": 1}, block_ms=100))[0]
         gateway.progress(lease, 50.0)
         gateway.finish(lease)
 

@@ -137,7 +137,7 @@ async def open_streams(http):
 
 
 async def claim(worker):
-    return (await asyncio.to_thread(worker.claim, "w1", limit=1, block_ms=5_000))[0]
+    return (await asyncio.to_thread(worker.claim, "w1", {"draft": 1}, block_ms=5_000))[0]
 
 
 async def test_events_of_a_whole_life(http, worker):

@@ -1,5 +1,6 @@
 """What the queue's tests share: requests, small answers, and the invariants of the keys."""
 
+import itertools
 from typing import Any
 
 from service.jobs import ACTIVE, Artifact, InputInfo, JobError, JobRequest, JobState, new_job_id
@@ -45,28 +46,33 @@ def check_invariants(raw: Any, prefix: str) -> None:
     jobs = {
         key.removeprefix(keys.job("")): raw.hgetall(key) for key in raw.keys(keys.job("") + "*")
     }
-    waiting = {p: set(raw.zrange(f"{prefix}:waiting:{p}", 0, -1)) for p in PRIORITIES}
-    requeued = set(raw.zrange(f"{prefix}:requeued", 0, -1))
-    leases = set(raw.zrange(f"{prefix}:leases", 0, -1))
+    models = {job["model"] for job in jobs.values()}
+    assert models <= raw.smembers(f"{prefix}:models")
+    queues = list(itertools.product(models, PRIORITIES))
+    waiting = {q: set(raw.zrange("{}:waiting:{}:{}".format(prefix, *q), 0, -1)) for q in queues}
+    requeued = {m: set(raw.zrange(f"{prefix}:requeued:{m}", 0, -1)) for m in models}
+    leases = {m: set(raw.zrange(f"{prefix}:leases:{m}", 0, -1)) for m in models}
     entries = {
-        p: {entry: fields["job"] for entry, fields in raw.xrange(keys.stream(p))}
-        for p in PRIORITIES
+        q: {entry: fields["job"] for entry, fields in raw.xrange(keys.stream(*q))} for q in queues
     }
+    indexes = (*waiting.values(), *requeued.values(), *leases.values())
     for job_id, job in jobs.items():
-        state, priority = JobState(job["state"]), job["priority"]
-        found = [index for index in (*waiting.values(), requeued, leases) if job_id in index]
+        state, model, priority = JobState(job["state"]), job["model"], job["priority"]
+        found = [index for index in indexes if job_id in index]
         assert len(found) == (state in ACTIVE), (job_id, job)
-        assert (job_id in leases) == (state == JobState.RUNNING)
-        assert (entries[priority].get(job["entry"]) == job_id) == (state in ACTIVE)
+        own = leases[model] if state == JobState.RUNNING else requeued[model]
+        own = own | (waiting[model, priority] if state == JobState.QUEUED else set())
+        assert (job_id in own) == (state in ACTIVE), (job_id, job)
+        assert (entries[model, priority].get(job["entry"]) == job_id) == (state in ACTIVE)
         has_deadline = raw.zscore(f"{prefix}:deadlines", job_id) is not None
         assert has_deadline == (state == JobState.QUEUED and "deadline_at" in job), (job_id, job)
         expires = raw.pttl(keys.job(job_id))
         assert (expires == -1) == (state in ACTIVE), (job_id, job, expires)
-    indexed = set().union(*waiting.values(), requeued, leases)
+    indexed = set().union(*indexes)
     assert indexed <= set(jobs)
     assert set(raw.zrange(f"{prefix}:deadlines", 0, -1)) <= indexed
     assert {job for stream in entries.values() for job in stream.values()} == indexed
-    for priority in PRIORITIES:
-        if raw.exists(keys.stream(priority)):
-            pending = raw.xpending(keys.stream(priority), GROUP)["pending"]
-            assert pending == len(entries[priority]) - len(waiting[priority])
+    for queue in queues:
+        if raw.exists(keys.stream(*queue)):
+            pending = raw.xpending(keys.stream(*queue), GROUP)["pending"]
+            assert pending == len(entries[queue]) - len(waiting[queue])

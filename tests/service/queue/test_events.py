@@ -26,7 +26,7 @@ def short(events: list[JobEvent]) -> list[object]:
 
 async def run(queue: RedisJobQueue, worker: RedisWorkerQueue, steps: int) -> str:
     job_id = await submit(queue)
-    [lease] = worker.claim("w", limit=1, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
     for step in range(1, steps + 1):
         worker.progress(lease, Progress(100 * step / steps, "reconstruct", step, steps))
     worker.finish(lease, [MESH], {})
@@ -76,7 +76,7 @@ async def test_a_follower_sees_each_event_as_it_happens(
     async with asyncio.timeout(30):
         events = queue.events(job_id)
         assert (await anext(events)).data == {"state": "queued"}
-        [lease] = worker.claim("w", limit=1, block_ms=0)
+        [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
         assert (await anext(events)).data == {"state": "running"}
         worker.progress(lease, Progress(50.0, "reconstruct", 1, 2))
         assert (await anext(events)).kind == "progress"
@@ -90,7 +90,7 @@ async def test_news_come_by_the_call_and_not_by_looking_again(
     monkeypatch.setattr(redis_queue, "LOOK_AGAIN_S", 1e6)
     job_id = await submit(queue)
     followers = [asyncio.create_task(collect(queue, job_id)) for _ in range(5)]
-    [lease] = worker.claim("w", limit=1, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
     await asyncio.sleep(0)
     worker.finish(lease, [], {})
     for events in await asyncio.gather(*followers):
@@ -111,7 +111,7 @@ async def test_followers_come_and_go_on_one_connection(
     assert len([c for c in raw.client_list() if int(c["sub"])]) == 1
     for follower in followers[::2]:
         follower.cancel()
-    for lease in worker.claim("w", limit=30, block_ms=0):
+    for lease in worker.claim("w", {"draft": 30}, block_ms=0):
         worker.finish(lease, [], {})
     for events in await asyncio.gather(*followers[1::2]):
         assert events[-1].kind == "done"
@@ -129,7 +129,7 @@ async def test_following_goes_on_after_the_connections_were_cut(
     async with asyncio.timeout(30):
         events = queue.events(job_id)
         await anext(events)
-        [lease] = worker.claim("w", limit=1, block_ms=0)
+        [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
         raw.client_kill_filter(_type="pubsub")
         raw.client_kill_filter(_type="normal", skipme=True)
         worker.finish(lease, [], {})

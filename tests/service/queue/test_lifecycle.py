@@ -20,7 +20,7 @@ from tests.service.queue.kit import HOPELESS, MESH, TRY_AGAIN, make_request, sub
 
 
 def claim_one(worker: RedisWorkerQueue, name: str = "w") -> Lease:
-    [lease] = worker.claim(name, limit=1, block_ms=5_000)
+    [lease] = worker.claim(name, {"draft": 1}, block_ms=5_000)
     return lease
 
 
@@ -79,7 +79,7 @@ async def test_a_hopeless_failure_is_final(queue: RedisJobQueue, worker: RedisWo
     worker.fail(claim_one(worker), HOPELESS)
     job = await queue.get(job_id)
     assert (job.state, job.error) == (JobState.FAILED, HOPELESS)
-    assert worker.claim("w", limit=1, block_ms=0) == []
+    assert worker.claim("w", {"draft": 1}, block_ms=0) == []
 
 
 async def test_a_retryable_failure_runs_again_and_then_stays(
@@ -101,8 +101,8 @@ async def test_a_retry_waits_a_little(queue: RedisJobQueue, make_worker, raw, pr
     worker = make_worker(retry_delay_s=500.0)
     job_id = await submit(queue)
     worker.fail(claim_one(worker), TRY_AGAIN)
-    assert worker.claim("w", limit=1, block_ms=0) == []
-    not_before = raw.zscore(f"{prefix}:requeued", job_id)
+    assert worker.claim("w", {"draft": 1}, block_ms=0) == []
+    not_before = raw.zscore(f"{prefix}:requeued:draft", job_id)
     assert 25 < not_before - raw.time()[0] < 32  # delays double up to 30 s
 
 
@@ -111,7 +111,7 @@ async def test_release_takes_the_attempt_back_but_not_the_lease(
 ) -> None:
     job_id = await submit(queue)
     await submit(queue, priority="high")
-    first = worker.claim("w", limit=2, block_ms=0)[1]
+    first = worker.claim("w", {"draft": 2}, block_ms=0)[1]
     worker.release(first)
     job = await queue.get(job_id)
     assert (job.state, job.attempt, job.progress) == (JobState.QUEUED, 0, Progress())
@@ -133,7 +133,7 @@ async def test_cancel_while_queued(queue: RedisJobQueue, worker: RedisWorkerQueu
     with pytest.raises(JobFinalError) as refused:
         await queue.cancel(job_id)
     assert refused.value.state == JobState.CANCELED
-    assert worker.claim("w", limit=1, block_ms=0) == []
+    assert worker.claim("w", {"draft": 1}, block_ms=0) == []
 
 
 async def test_cancel_while_running(queue: RedisJobQueue, worker: RedisWorkerQueue) -> None:
@@ -181,7 +181,7 @@ async def test_cancel_while_waiting_for_a_retry(
     job_id = await submit(queue)
     worker.fail(claim_one(worker), TRY_AGAIN)
     assert (await queue.cancel(job_id)).state == JobState.CANCELED
-    assert worker.claim("w", limit=1, block_ms=0) == []
+    assert worker.claim("w", {"draft": 1}, block_ms=0) == []
 
 
 @pytest.mark.parametrize("end", ["succeeded", "failed", "canceled"])
@@ -258,7 +258,7 @@ async def test_a_deleted_job_leaves_no_key(
     job_id = await submit(queue)
     worker.finish(claim_one(worker), [MESH], {})
     await queue.delete(job_id)
-    assert set(raw.keys(f"{prefix}:*")) - before <= {f"{prefix}:pace"}
+    assert set(raw.keys(f"{prefix}:*")) - before <= {f"{prefix}:pace:draft"}
 
 
 async def test_unknown_jobs(queue: RedisJobQueue) -> None:

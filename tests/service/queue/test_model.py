@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from service.settings import QueueSettings
 from tests.service.queue.kit import HOPELESS, MESH, TRY_AGAIN, check_invariants, make_request
 
 BOUND, ATTEMPTS = 6, 2
+MODELS = ("draft", "other")
 LONG_AGO = 1.0
 
 
@@ -46,6 +47,7 @@ LONG_AGO = 1.0
 class Known:
     """What the model knows of a job."""
 
+    model: str
     priority: str
     deadline: bool
     state: JobState = JobState.QUEUED
@@ -84,15 +86,19 @@ class QueueMachine(RuleBasedStateMachine):
         self.raw.flushall()
         self.raw.close()
 
-    def waiting(self) -> list[Known]:
-        return [job for job in self.known.values() if job.state == JobState.QUEUED]
+    def waiting(self, *models: str) -> list[Known]:
+        return [
+            job
+            for job in self.known.values()
+            if job.state == JobState.QUEUED and job.model in (models or MODELS)
+        ]
 
-    def settle(self, *, claiming: bool) -> None:
+    def settle(self, *, claiming: Collection[str] = ()) -> None:
         """What the passing of time does at the next look at all jobs."""
         for job in self.known.values():
             if job.state == JobState.QUEUED and job.late:
                 job.to(JobState.EXPIRED)
-            elif claiming and job.state == JobState.RUNNING and job.lost:
+            elif job.model in claiming and job.state == JobState.RUNNING and job.lost:
                 self.settle_lost(job)
 
     def settle_lost(self, job: Known) -> None:
@@ -101,39 +107,45 @@ class QueueMachine(RuleBasedStateMachine):
         elif job.late or job.attempt >= ATTEMPTS:
             job.to(JobState.FAILED)
 
-    @rule(target=jobs, priority=st.sampled_from(PRIORITIES), deadline=st.booleans())
-    def submit(self, priority: str, deadline: bool):
+    @rule(
+        target=jobs,
+        model=st.sampled_from(MODELS),
+        priority=st.sampled_from(PRIORITIES),
+        deadline=st.booleans(),
+    )
+    def submit(self, model: str, priority: str, deadline: bool):
         job_id = new_job_id()
-        request = make_request(priority=priority, deadline_s=3600.0 if deadline else None)
-        if len(self.waiting()) >= BOUND:
-            self.settle(claiming=False)
-        if len(self.waiting()) >= BOUND:
+        deadline_s = 3600.0 if deadline else None
+        request = make_request(model=model, priority=priority, deadline_s=deadline_s)
+        if len(self.waiting(model)) >= BOUND:
+            self.settle()
+        if len(self.waiting(model)) >= BOUND:
             with pytest.raises(QueueFullError):
                 self.runner.run(self.queue.submit(job_id, request))
             return multiple()
         assert self.runner.run(self.queue.submit(job_id, request)).created
-        self.known[job_id] = Known(priority, deadline)
-        self.settle(claiming=False)
+        self.known[job_id] = Known(model, priority, deadline)
+        self.settle()
         return job_id
 
-    @rule(target=leases, limit=st.integers(1, 4))
-    def claim(self, limit: int):
-        self.settle(claiming=True)
-        lost = [i for i, job in self.known.items() if job.lost and job.state == JobState.RUNNING]
-        back = [i for i, job in self.known.items() if job in self.waiting() and job.given_back]
-        fresh = [
-            job_id
-            for priority in PRIORITIES
-            for job_id, job in self.known.items()
-            if job in self.waiting() and not job.given_back and job.priority == priority
-        ]
-        leases = self.worker.claim("w", limit=limit, block_ms=0)
-        got = [lease.job.id for lease in leases]
-        assert len(got) == min(limit, len(lost) + len(back) + len(fresh))
-        from_lost, from_back = got[: len(lost)], got[len(lost) : len(lost) + len(back)]
-        assert set(from_lost) <= set(lost)
-        assert set(from_back) <= set(back)
-        assert got[len(lost) + len(back) :] == fresh[: max(limit - len(lost) - len(back), 0)]
+    @rule(
+        target=leases,
+        room=st.dictionaries(st.sampled_from(MODELS), st.integers(0, 4), min_size=1),
+    )
+    def claim(self, room: dict[str, int]):
+        # A model without room is not looked at: its dead workers' jobs wait as they are.
+        self.settle(claiming=[model for model, limit in room.items() if limit])
+        expected = {model: self.next_jobs(model) for model in room}
+        leases = self.worker.claim("w", room, block_ms=0)
+        assert {lease.job.request.model for lease in leases} <= room.keys()
+        for model, limit in room.items():
+            lost, back, fresh = expected[model]
+            got = [lease.job.id for lease in leases if lease.job.request.model == model]
+            assert len(got) == min(limit, len(lost) + len(back) + len(fresh))
+            from_lost, from_back = got[: len(lost)], got[len(lost) : len(lost) + len(back)]
+            assert set(from_lost) <= set(lost)
+            assert set(from_back) <= set(back)
+            assert got[len(lost) + len(back) :] == fresh[: max(limit - len(lost) - len(back), 0)]
         for lease in leases:
             job = self.known[lease.job.id]
             job.attempt += 1
@@ -142,6 +154,15 @@ class QueueMachine(RuleBasedStateMachine):
             job.to(JobState.RUNNING)
             assert (lease.attempt, lease.job.attempt) == (job.fence, job.attempt)
         return multiple(*leases)
+
+    def next_jobs(self, model: str) -> tuple[list[str], list[str], list[str]]:
+        """Lost ones in any order, given back ones in any order, fresh ones in theirs."""
+        mine = {job_id: job for job_id, job in self.known.items() if job.model == model}
+        lost = [i for i, job in mine.items() if job.lost and job.state == JobState.RUNNING]
+        waiting = {i: job for i, job in mine.items() if job.state == JobState.QUEUED}
+        back = [i for i, job in waiting.items() if job.given_back]
+        fresh = [i for i, job in waiting.items() if not job.given_back]
+        return lost, back, sorted(fresh, key=lambda i: PRIORITIES.index(mine[i].priority))
 
     def owner(self, lease: Lease) -> Known | None:
         job = self.known.get(lease.job.id)
@@ -244,7 +265,7 @@ class QueueMachine(RuleBasedStateMachine):
     def lease_runs_out(self, job_id: str) -> None:
         job = self.known.get(job_id)
         if job is not None and job.state == JobState.RUNNING:
-            self.raw.zadd(f"{self.prefix}:leases", {job_id: LONG_AGO})
+            self.raw.zadd(f"{self.prefix}:leases:{job.model}", {job_id: LONG_AGO})
             job.lost = True
 
     @rule(job_id=jobs)
@@ -282,10 +303,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def stats(self) -> None:
-        self.settle(claiming=False)
+        self.settle()
         stats = self.runner.run(self.queue.stats())
-        running = [job for job in self.known.values() if job.state == JobState.RUNNING]
-        assert (stats.waiting, stats.running) == (len(self.waiting()), len(running))
+        for model in MODELS:
+            mine = [job for job in self.known.values() if job.model == model]
+            running = sum(job.state == JobState.RUNNING for job in mine)
+            found = stats.of(model)
+            assert (found.waiting, found.running) == (len(self.waiting(model)), running)
         page = self.runner.run(self.queue.list_jobs("anonymous", limit=1000))
         assert [job.id for job in page.jobs] == list(self.known)[::-1]
 

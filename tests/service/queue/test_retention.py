@@ -16,7 +16,7 @@ BRIEF = QueueSettings(retention_s=1.0)
 
 async def finished(queue: RedisJobQueue, worker: RedisWorkerQueue, **changes: object) -> str:
     job_id = await submit(queue, **changes)
-    [lease] = worker.claim("w", limit=1, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
     worker.finish(lease, [MESH], {})
     return job_id
 
@@ -72,7 +72,10 @@ async def test_thousands_of_jobs_leave_nothing_behind_but_their_memory(
         raw.delete(Keys(prefix).job(member.split()[0]), Keys(prefix).events(member.split()[0]))
     assert len(worker.reap(1000)) == 100
     left = {key for key in raw.keys(f"{prefix}:*") if ":gone:" not in key}
-    assert left == {f"{prefix}:{name}" for name in ("jobs:normal", "pace", "order", "bell")}
+    assert left == {
+        f"{prefix}:{name}"
+        for name in ("jobs:draft:normal", "pace:draft", "bell:draft", "order", "models")
+    }
 
 
 async def test_submits_clean_up_by_themselves(

@@ -26,8 +26,8 @@ def test_lua_takes_exactly_the_keys_that_python_gives() -> None:
     used = [int(number) for number in re.findall(r"KEYS\[(\d+)\]", load("submit").text)]
     assert sorted(used) == list(range(1, len(Keys("p").vector) + 1))
     assert f"local GROUP = '{GROUP}'" in load("submit").text
-    for number, priority in enumerate(PRIORITIES, 1):
-        assert f"{priority} = KEYS[{number}]" in load("submit").text
+    quoted = ", ".join(f"'{priority}'" for priority in PRIORITIES)
+    assert f"local PRIORITIES = {{{quoted}}}" in load("submit").text
 
 
 def test_keys_of_one_prefix_are_all_different() -> None:
@@ -47,7 +47,7 @@ async def test_a_server_that_forgot_the_scripts(
     raw.script_flush()
     job_id = await submit(queue)
     raw.script_flush()
-    [lease] = worker.claim("w", limit=1, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
     raw.script_flush()
     worker.finish(lease, [MESH], {})
     raw.script_flush()
@@ -79,7 +79,7 @@ async def test_no_server_at_all(tmp_path) -> None:
         await anext(queue.events("a"))
     with pytest.raises(QueueUnreachableError):
         worker.reap()
-    assert worker.claim("w", limit=1, block_ms=10) == []
+    assert worker.claim("w", {"draft": 1}, block_ms=10) == []
     await queue.close()
     worker.close()
 

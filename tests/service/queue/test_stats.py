@@ -2,7 +2,7 @@
 
 import json
 
-from service.queue.contract import QueuePlace, WorkerInfo
+from service.queue.contract import ModelQueue, QueuePlace, WorkerInfo
 from service.queue.estimate import eta_seconds, retry_after_s
 from service.queue.keys import WORKER_TTL_S
 from service.queue.redis_queue import RedisJobQueue
@@ -35,7 +35,7 @@ async def test_places(queue: RedisJobQueue, worker: RedisWorkerQueue) -> None:
     assert {job_id: await queue.place(job_id) for job_id in expected} == {
         job_id: QueuePlace(position, None) for job_id, position in expected.items()
     }
-    [lease] = worker.claim("w", limit=1, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
     assert lease.job.id == high
     assert await queue.place(high) is None
     worker.fail(lease, TRY_AGAIN)
@@ -48,7 +48,7 @@ async def test_eta_from_what_jobs_took(
 ) -> None:
     worker.heartbeat(INFO)
     await submit(queue)
-    [lease] = worker.claim("w1", limit=1, block_ms=0)
+    [lease] = worker.claim("w1", {"draft": 1}, block_ms=0)
     raw.hset(f"{prefix}:job:{lease.job.id}", "started_at", raw.time()[0] - 10)
     worker.finish(lease, [], {})
     job_id = await submit(queue)
@@ -57,9 +57,9 @@ async def test_eta_from_what_jobs_took(
     assert place.eta_seconds is not None
     assert 9 < place.eta_seconds < 30
 
-    [lease] = worker.claim("w1", limit=1, block_ms=0)
+    [lease] = worker.claim("w1", {"draft": 1}, block_ms=0)
     worker.finish(lease, [], {})  # at once: the average moves a fifth of the way
-    assert 7 < float(raw.get(f"{prefix}:pace")) < 24
+    assert 7 < float(raw.get(f"{prefix}:pace:draft")) < 24
 
 
 async def test_stats_count_and_tell_the_oldest(
@@ -67,14 +67,14 @@ async def test_stats_count_and_tell_the_oldest(
 ) -> None:
     empty = await queue.stats()
     assert (empty.waiting, empty.running, empty.bound, empty.workers) == (0, 0, 1_000, ())
-    assert empty.oldest_waiting_s == 0.0
+    assert empty.of("draft") == ModelQueue(0, 0, 0.0)
     job_id = await submit(queue, priority="low")
-    raw.zadd(f"{prefix}:waiting:low", {job_id: raw.time()[0] - 20})
+    raw.zadd(f"{prefix}:waiting:draft:low", {job_id: raw.time()[0] - 20})
     await submit(queue, priority="high")
-    worker.claim("w", limit=1, block_ms=0)
+    worker.claim("w", {"draft": 1}, block_ms=0)
     stats = await queue.stats()
     assert (stats.waiting, stats.running) == (1, 1)
-    assert 19 < stats.oldest_waiting_s < 50
+    assert 19 < stats.of("draft").oldest_waiting_s < 50
 
 
 async def test_heartbeats_come_and_go(
@@ -102,17 +102,17 @@ async def test_workers_of_the_past_leave_the_groups(
     queue: RedisJobQueue, worker: RedisWorkerQueue, raw, prefix: str
 ) -> None:
     def consumers() -> set[str]:
-        return {c["name"] for c in raw.xinfo_consumers(f"{prefix}:jobs:normal", "workers")}
+        return {c["name"] for c in raw.xinfo_consumers(f"{prefix}:jobs:draft:normal", "workers")}
 
     await submit(queue)
-    worker.finish(worker.claim("idle", limit=1, block_ms=0)[0], [], {})
+    worker.finish(worker.claim("idle", {"draft": 1}, block_ms=0)[0], [], {})
     await submit(queue)
-    [lease] = worker.claim("dead", limit=1, block_ms=0)
+    [lease] = worker.claim("dead", {"draft": 1}, block_ms=0)
     assert consumers() == {"idle", "dead"}
     worker.heartbeat(INFO)
     assert consumers() == {"dead"}, "with a job pending, its consumer stays"
-    raw.zadd(f"{prefix}:leases", {lease.job.id: 1.0})
-    [taken] = worker.claim("w1", limit=1, block_ms=0)
+    raw.zadd(f"{prefix}:leases:draft", {lease.job.id: 1.0})
+    [taken] = worker.claim("w1", {"draft": 1}, block_ms=0)
     worker.heartbeat(INFO)
     assert consumers() == {"w1"}
     worker.finish(taken, [], {})

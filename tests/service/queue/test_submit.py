@@ -28,7 +28,7 @@ async def test_the_same_key_and_body_bring_back_the_earlier_job(
     first, second = await again(queue), await again(queue)
     assert (first.created, second.created) == (True, False)
     assert second.job == first.job
-    [lease] = worker.claim("w", limit=5, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 5}, block_ms=0)
     worker.finish(lease, [MESH], {})
     third = await again(queue)
     assert (third.created, third.job.state) == (False, JobState.SUCCEEDED)
@@ -84,7 +84,7 @@ async def test_a_full_queue_says_when_to_come_back(make_queue, worker: RedisWork
     with pytest.raises(QueueFullError) as full:
         await submit(queue)
     assert 1 <= full.value.retry_after_s <= 60
-    [lease] = worker.claim("w", limit=1, block_ms=0)
+    [lease] = worker.claim("w", {"draft": 1}, block_ms=0)
     await submit(queue)
     with pytest.raises(QueueFullError):
         await submit(queue)
@@ -113,7 +113,7 @@ async def test_a_server_out_of_memory_refuses_new_jobs_and_finishes_old_ones(
     queue: RedisJobQueue, worker: RedisWorkerQueue, raw, prefix: str
 ) -> None:
     ids = [await submit(queue, deadline_s=3600.0) for _ in range(2)]
-    [running] = worker.claim("w", limit=1, block_ms=0)
+    [running] = worker.claim("w", {"draft": 1}, block_ms=0)
     before = {key: raw.dump(key) for key in raw.keys(f"{prefix}:*")}
     raw.config_set("maxmemory", 1)
     try:
@@ -127,7 +127,7 @@ async def test_a_server_out_of_memory_refuses_new_jobs_and_finishes_old_ones(
         assert {key: raw.dump(key) for key in raw.keys(f"{prefix}:*")} == before
 
         worker.finish(running, [MESH], {"gpu_seconds": 1.0})
-        [second] = worker.claim("w", limit=1, block_ms=0)
+        [second] = worker.claim("w", {"draft": 1}, block_ms=0)
         assert worker.renew("w", [second])[0].owned
         worker.fail(second, HOPELESS)
     finally:
