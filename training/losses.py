@@ -2,14 +2,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.diffusion.denoiser import Denoised
+from models.diffusion.view_space import turn_to_view
 from models.feedforward.draft import Layers, lift
 
-_DEPTH_WEIGHT = 0.1
-_POINTS_WEIGHT = 0.1
-_CHAMFER_WEIGHT = 3.0
-_COLOR_WEIGHT = 0.25
-_CAMERA_WEIGHT = 1.0
-_ERROR_WEIGHT = 0.05
+_DRAFT_WEIGHTS = {
+    "depth": 0.1,
+    "points": 0.1,
+    "chamfer": 3.0,
+    "color": 0.25,
+    "view": 1.0,
+    "doubt": 0.05,
+}
+_DIFFUSION_WEIGHTS = {
+    "denoise": 1.0,
+    "earlier": 0.3,
+    "depth": 2.0,
+    "points": 1.0,
+    "color": 0.25,
+    "view": 1.0,
+    "doubt": 0.1,
+    "point_color": 0.5,
+    "normal": 0.2,
+}
+_CLEAN_SIGMA = 0.15  # of view space
 _LAYER_POINTS, _WALL_POINTS = 640, 128  # predicted points in the Chamfer distance
 
 
@@ -19,13 +35,11 @@ def true_camera(camera: Tensor) -> Tensor:
     return torch.stack([h * distance, 1 / distance, cx * distance, cy * distance, elevation], dim=1)
 
 
-def draft_loss(layers: Layers, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-    """Loss of a batch of the dataset, and its parts for the log.
+def layer_losses(layers: Layers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Losses of the per-pixel maps and the camera, by name, without weights.
 
-    Positions count three times: as depth along the true camera's axis, which trains the per-pixel
-    maps alone; as points of the upright frame, which trains maps and camera together; and as a
-    cloud against `points` by Chamfer distance. The first two say early which pixel is which; left
-    alone they flatten what is uncertain to its median, which the third does not forgive.
+    Positions count as depth along the true camera's axis, which trains the maps alone, and as
+    points of the upright frame, which trains maps and camera together.
     """
     truth = torch.stack([batch["front"], batch["back"]], dim=1).float()  # [B, 2, T, T, 3]
     colors = torch.stack([batch["front_color"], batch["back_color"]], dim=1).float() / 255
@@ -36,37 +50,78 @@ def draft_loss(layers: Layers, batch: dict[str, Tensor]) -> tuple[Tensor, dict[s
     sine = torch.sin(camera[:, 4]).view(-1, 1, 1, 1)
     cosine = torch.cos(camera[:, 4]).view(-1, 1, 1, 1)
     true_depth = truth[..., 1] * sine + truth[..., 2] * cosine
-    depth = ((layers.depth - true_depth).abs() * weight).sum()
     lifted = lift(layers.depth, layers.camera)  # [B, 2, T, T, 3]
     error = torch.linalg.vector_norm(lifted - truth, dim=-1)
-    points = (error * weight).sum()
-    cloud = sheet_points(lifted, batch["mask"])
-    distance = chamfer(cloud, batch["points"])
-    color = ((layers.color - colors.permute(0, 1, 4, 2, 3)).abs().mean(dim=2) * weight).sum()
     scale = torch.tensor([1.0, 0.5, 1.0, 1.0, 1.0], device=camera.device)
-    view = ((layers.camera - camera).abs() * scale).mean()
     spread = layers.log_error.clamp(-6, 1)
-    doubt = ((error.detach() * torch.exp(-spread) + spread) * weight).sum()
-    loss = (
-        _DEPTH_WEIGHT * depth
-        + _POINTS_WEIGHT * points
-        + _CHAMFER_WEIGHT * distance
-        + _COLOR_WEIGHT * color
-        + _CAMERA_WEIGHT * view
-        + _ERROR_WEIGHT * doubt
-    )
-    tilt = (layers.camera[:, 4] - camera[:, 4]).abs().mean()
-    parts = {
-        "loss": loss,
-        "depth": depth,
-        "points": points,
-        "chamfer": distance,
-        "color": color,
-        "view": view,
-        "tilt": tilt,
-        "doubt": doubt,
+    apart = (layers.color - colors.permute(0, 1, 4, 2, 3)).abs().mean(dim=2)
+    return {
+        "depth": ((layers.depth - true_depth).abs() * weight).sum(),
+        "points": (error * weight).sum(),
+        "color": (apart * weight).sum(),
+        "view": ((layers.camera - camera).abs() * scale).mean(),
+        "tilt": (layers.camera[:, 4] - camera[:, 4]).abs().mean(),
+        "doubt": ((error.detach() * torch.exp(-spread) + spread) * weight).sum(),
     }
-    return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def draft_loss(layers: Layers, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Loss of a batch of the dataset, and its parts for the log.
+
+    To the losses of `layer_losses` comes the sheet as a cloud against `points` by Chamfer
+    distance. The former say early which pixel is which; left alone they flatten what is uncertain
+    to its median, which the latter does not forgive.
+    """
+    parts = layer_losses(layers, batch)
+    lifted = lift(layers.depth, layers.camera)
+    cloud = sheet_points(lifted, batch["mask"])
+    parts["chamfer"] = chamfer(cloud, batch["points"])
+    return weighted(parts, _DRAFT_WEIGHTS)
+
+
+def diffusion_loss(
+    layers: Layers,
+    denoised: Denoised,
+    target: Tensor,
+    sigma: Tensor,
+    sigma_data: float,
+    batch: dict[str, Tensor],
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of a batch of noisy clouds, and its parts for the log.
+
+    Squared error weighted as in EDM (Karras et al. 2022, table 1), so that it is about one at
+    every sigma for a network that knows nothing; the guesses of earlier rounds count less. Colour
+    and normal belong to the clean point: they count where little noise is left.
+
+    Args:
+        target: [B, N, 3] clean points of view space.
+        sigma: [B].
+        batch: as the dataset gives it; its colours and normals are those of the N points.
+    """
+    weight = (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
+    errors = [
+        (weight * (guess - target).square().mean(dim=(1, 2))).mean() for guess in denoised.estimates
+    ]
+    parts = layer_losses(layers, batch)
+    parts["denoise"] = errors[-1]
+    parts["earlier"] = torch.stack(errors[:-1]).mean() if errors[:-1] else errors[-1] * 0
+    clean = 1 / (1 + (sigma / _CLEAN_SIGMA).square())
+    share = (clean / clean.sum())[:, None]
+    colors = (denoised.colors - batch["colors"].float() / 255).abs().mean(dim=-1)
+    normals = turn_to_view(batch["normals"].float(), batch["camera"][:, 0])
+    cosine = (denoised.normals * normals).sum(dim=-1)
+    parts["point_color"] = (colors.mean(dim=1, keepdim=True) * share).sum()
+    parts["normal"] = ((1 - cosine).mean(dim=1, keepdim=True) * share).sum()
+    return weighted(parts, _DIFFUSION_WEIGHTS)
+
+
+def weighted(
+    parts: dict[str, Tensor], weights: dict[str, float]
+) -> tuple[Tensor, dict[str, float]]:
+    """The sum of the parts that have a weight; all of them for the log, with that sum first."""
+    loss = torch.stack([weight * parts[name] for name, weight in weights.items()]).sum()
+    shown = {"loss": loss, **parts}
+    return loss, {name: float(value.detach()) for name, value in shown.items()}
 
 
 def sheet_points(lifted: Tensor, mask: Tensor) -> Tensor:

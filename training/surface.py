@@ -25,9 +25,10 @@ class SurfacePoints:
         """Face normals [N, 3], on the side from which the point is seen."""
         if self.outward is None:
             raise ValueError("only points of the outer surface have an outside")
-        normals = scene.face_normals[self.faces]
+        normals: NDArray[np.float32] = scene.face_normals[self.faces]
         away = np.einsum("nc,nc->n", normals, self.outward) < 0
-        return np.where(away[:, None], -normals, normals).astype(np.float32)
+        normals[away] *= -1
+        return normals
 
 
 def sample_surface(scene: Scene, n: int, rng: np.random.Generator) -> SurfacePoints:
@@ -69,8 +70,9 @@ def sample_outer_surface(
         outward.append(directions[seen])
         found += int(seen.sum())
         if found >= n:
-            kept = (np.concatenate(part)[:n] for part in (points, faces, outward))
-            return SurfacePoints(*kept)
+            return SurfacePoints(
+                np.concatenate(points)[:n], np.concatenate(faces)[:n], np.concatenate(outward)[:n]
+            )
         share = max(seen.mean(), 0.05)
         want = int((n - found) / share * 1.2) + 16
     raise DegenerateMeshError("almost nothing of the mesh can be seen from outside")

@@ -1,7 +1,8 @@
-"""Train `draft`: `python -m training.train CONFIG.toml --minutes 60`.
+"""Train a network: `python -m training.train CONFIG.toml --minutes 25 --export OUT.safetensors`.
 
-Resumes from the newest checkpoint of the run's folder, saves at the end and every few minutes,
-and writes a CSV of losses. The exponential moving average of the weights is what is exported.
+Resumes from the newest checkpoint of the run's folder, saves at the end, on SIGTERM and every few
+minutes, and writes a CSV of losses. The exponential moving average of the weights is what is
+exported. A finished cosine is extended by a larger `total_samples`.
 """
 
 import argparse
@@ -13,15 +14,18 @@ import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from models.feedforward.draft import DraftConfig, DraftNet
+from training import objectives
 from training.dataset import TrainingStream
-from training.losses import draft_loss
+from training.export import export
 from training.meshes import MeshPack, sample_weights, split
+from training.objectives import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class TrainConfig:
     pack: str
     manifest: str
     run: str
+    objective: str = "draft"  # or "diffusion"
+    start: tuple[tuple[str, str], ...] = ()  # (prefix of names, exported weights), for a new run
     batch_size: int = 32
     learning_rate: float = 6e-4
     weight_decay: float = 0.05
@@ -43,14 +49,18 @@ class TrainConfig:
 
 
 class Trainer:
-    def __init__(self, config: TrainConfig, net_config: DraftConfig) -> None:
-        torch.manual_seed(config.seed)
+    """Raises ValueError where the weights to start from do not fit the network."""
+
+    def __init__(self, config: TrainConfig, objective: Objective) -> None:
         torch.set_num_threads(config.threads)
         self.config = config
         self.device = torch.device(config.device)
         self.folder = Path(config.run)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.net = DraftNet(net_config).to(self.device)
+        self.objective = objective
+        self.net = objective.net.to(self.device)
+        for prefix, file in config.start:
+            start_from(self.net, prefix, Path(file))
         for parameter in self.net.parameters():
             if parameter.ndim == 4:  # convolutions are faster channels-last on CPU and GPU
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -101,9 +111,7 @@ class Trainer:
         batch = {name: value.to(self.device) for name, value in batch.items()}
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        with torch.autocast(self.device.type, torch.bfloat16):
-            layers = self.net(batch["picture"].float().div(255).permute(0, 3, 1, 2))
-        loss, parts = draft_loss(layers, batch)
+        loss, parts = self.objective.loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -165,21 +173,49 @@ def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, obje
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0}]
 
 
-def load_config(path: Path) -> tuple[TrainConfig, DraftConfig]:
-    """Tables `train` and `network` of a TOML file. Raises TypeError for an unknown name."""
-    raw = tomllib.loads(path.read_text())
-    return TrainConfig(**raw["train"]), DraftConfig(**raw.get("network", {}))
+@torch.no_grad()
+def start_from(net: nn.Module, prefix: str, file: Path) -> None:
+    """Give the tensors of `net` whose names start with `prefix` the values of exported weights.
+
+    Raises:
+        ValueError: the weights do not cover exactly these tensors, or a shape differs.
+    """
+    own = {name: t for name, t in net.state_dict().items() if name.startswith(prefix)}
+    given = {prefix + name: tensor for name, tensor in load_file(file).items()}
+    odd = sorted(own.keys() ^ given.keys())
+    odd += sorted(n for n in own.keys() & given.keys() if own[n].shape != given[n].shape)
+    if odd:
+        raise ValueError(f"{file} does not fit the network: {', '.join(odd[:5])}")
+    for name, tensor in own.items():
+        tensor.copy_(given[name])
+
+
+def load_config(path: Path) -> tuple[TrainConfig, Objective]:
+    """Table `train` of a TOML file, and the objective that the others describe.
+
+    Raises:
+        TypeError: an unknown name.
+        ValueError: an unknown objective.
+    """
+    raw: dict[str, dict[str, Any]] = tomllib.loads(path.read_text())
+    train = raw["train"]
+    if "start" in train:
+        train["start"] = tuple(train["start"].items())
+    config = TrainConfig(**train)
+    torch.manual_seed(config.seed)
+    return config, objectives.build(config.objective, raw)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--export", type=Path, help="safetensors file to write at the end")
     args = parser.parse_args()
-    config, net_config = load_config(args.config)
+    config, objective = load_config(args.config)
     pack = MeshPack.load(Path(config.pack), Path(config.manifest), Path(config.run).parent)
     train = split(pack).train
-    trainer = Trainer(config, net_config)
+    trainer = Trainer(config, objective)
     print(
         f"{sum(p.numel() for p in trainer.net.parameters()):,} parameters, "
         f"{len(train)} objects, {trainer.samples} samples seen",
@@ -191,11 +227,13 @@ def main() -> None:
         sample_weights(pack, train),
         seed=config.seed + trainer.step,
         batch_size=config.batch_size,
-        size=net_config.image_size,
-        target_size=net_config.image_size // 2,
-        n_points=768,
+        size=objective.image_size,
+        target_size=objective.image_size // 2,
+        n_points=objective.n_points,
     )
     trainer.fit(stream, args.minutes)
+    if args.export:
+        print(args.export, export(trainer.folder / "checkpoint.pt", args.export), flush=True)
 
 
 if __name__ == "__main__":
