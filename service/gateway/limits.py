@@ -79,27 +79,33 @@ class RateLimit:
 
 
 class Backpressure:
-    """Remembers for a moment that the queue refused, so that a flood is shed unread.
+    """Remembers for a moment that the queue refused, so that a flood is shed early.
 
-    Without it every request of the flood would be received, decoded and stored first.
+    Without it every request of the flood would be received, decoded and stored first. A queue
+    that is full is so for one model; every other reason holds for all of them.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._until = 0.0
-        self._error: UnavailableError | None = None
+        self._refusals: dict[str | None, tuple[UnavailableError, float]] = {}  # None: any model
 
-    def check(self) -> None:
-        """Raises UnavailableError while the last refusal is fresh."""
-        if self._error is not None and self._clock() < self._until:
-            error = self._error
-            raise UnavailableError(error.detail, code=error.code, retry_after_s=error.retry_after_s)
+    def check(self, model: str | None = None) -> None:
+        """Raises UnavailableError while a refusal is fresh: of all submits, or of the model's."""
+        for about in (None, model):
+            error, until = self._refusals.get(about, (None, 0.0))
+            if error is not None and self._clock() < until:
+                raise UnavailableError(
+                    error.detail, code=error.code, retry_after_s=error.retry_after_s
+                )
 
-    def note(self, error: ServiceError) -> None:
-        """Take notice of the error that a submit ended with."""
-        if isinstance(error, UnavailableError):
-            fresh_s = FULL_S if error.code == "queue_full" else UNREACHABLE_S
-            self._error, self._until = error, self._clock() + fresh_s
+    def note(self, error: ServiceError, model: str) -> None:
+        """Take notice of the error that a submit for the model ended with."""
+        if not isinstance(error, UnavailableError):
+            return
+        if error.code == "queue_full":
+            self._refusals[model] = error, self._clock() + FULL_S
+        else:
+            self._refusals[None] = error, self._clock() + UNREACHABLE_S
 
 
 def check_origin(headers: Mapping[str, str], allowed: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from models.catalog import DEFAULT_MODEL
 from models.errors import ModelError
 from service.errors import ServiceError, UnavailableError
 from service.gateway.dependencies import Caller, Gateway, GatewayParts, KnownCaller, OwnJob
@@ -124,19 +125,27 @@ async def _submit(request: Request, gateway: Gateway, caller: Caller, key: str |
                 "this gateway is shutting down", code="draining", retry_after_s=DRAIN_RETRY_S
             )
         gateway.rate_limit.take(caller.bucket)
-        gateway.backpressure.check()
+        gateway.backpressure.check(_stated_model(request))
         limits = gateway.settings.uploads
         allowed = UploadLimits(limits.max_bytes, limits.max_images)
         async with gateway.upload_slots, receive_upload(request, allowed) as upload:
             wish = _read_fields(upload.fields)
             model = wish.card.id
+            gateway.backpressure.check(model)
             submitted = await submit(gateway, wish, upload, caller.owner, key)
     except ServiceError as error:
-        gateway.backpressure.note(error)
+        gateway.backpressure.note(error, model)
         gateway.metrics.submits.labels(model, error.code).inc()
         raise
     gateway.metrics.submits.labels(model, "accepted" if submitted.created else "replayed").inc()
     return submitted
+
+
+def _stated_model(request: Request) -> str | None:
+    """The model as far as it is known before the body is read: a form names it inside."""
+    named = request.query_params.get("model")
+    form = request.headers.get("content-type", "").lower().startswith("multipart/")
+    return named or (None if form else DEFAULT_MODEL)
 
 
 def _read_fields(fields: dict[str, str]) -> Wish:

@@ -51,8 +51,8 @@ class Harness:
         (lease,) = self.worker.claim("w1", {"draft": 1}, block_ms=2_000)
         return lease
 
-    def beat(self, state: str = "ready") -> None:
-        info = WorkerInfo("w1", state, ("draft",), "cpu", 0.0)  # type: ignore[arg-type]
+    def beat(self, state: str = "ready", models: tuple[str, ...] = ("draft",)) -> None:
+        info = WorkerInfo("w1", state, models, "cpu", 0.0)  # type: ignore[arg-type]
         self.worker.heartbeat(info)
 
     def progress(self, lease: Lease, percent: float) -> None:

@@ -83,7 +83,7 @@ async def test_storage_fails_at_the_mask(gateway):
 async def test_full_queue_leaves_no_file_behind(make_gateway):
     gateway = await make_gateway(queue={"max_waiting": 1})
     job = await gateway.submit()
-    for _ in range(2):  # the second is refused before its body is read
+    for _ in range(2):  # the second before its picture is looked at
         response = await gateway.http.post("/reconstruct", files=FILES)
         body = problem(response, 503, "queue_full")
         assert body["retryable"] is True

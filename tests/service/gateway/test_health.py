@@ -4,6 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.gateway.app import start_draining
 from service.queue.redis_queue import RedisJobQueue
 from tests.service.gateway.kit import picture, problem
+from tests.service.queue.kit import submit
 
 DRAFT = ("model", "draft")
 
@@ -57,6 +58,36 @@ async def test_ready_needs_room_in_the_queue(make_gateway):
     await gateway.submit()
     body = problem(await gateway.http.get("/readyz"), 503, "unready")
     assert [item["code"] for item in body["errors"]] == ["queue_full"]
+
+
+async def test_one_full_model_leaves_the_service_ready(make_gateway):
+    gateway = await make_gateway(queue={"max_waiting": 1})
+    gateway.beat(models=("draft", "other"))
+    await gateway.submit()
+    assert (await gateway.http.get("/readyz")).status_code == 200
+    await submit(gateway.queue, model="other")
+    body = problem(await gateway.http.get("/readyz"), 503, "unready")
+    assert [item["code"] for item in body["errors"]] == ["queue_full"]
+    assert "draft, other" in body["detail"]
+
+
+async def test_a_full_model_refuses_no_job_of_another(make_gateway):
+    gateway = await make_gateway(queue={"max_waiting": 1})
+    await submit(gateway.queue, model="other")
+    await gateway.submit()
+    files = {"image": ("a.png", picture())}
+    problem(await gateway.http.post("/reconstruct", files=files), 503, "queue_full")
+
+
+async def test_a_model_without_a_worker_takes_jobs_and_says_so(gateway):
+    gateway.beat(models=("other",))
+    assert (await gateway.http.get("/readyz")).status_code == 200
+    assert (await gateway.http.get("/models/draft")).json()["ready"] is False
+    job = await gateway.submit()
+    assert (job["status"], job["queue"]) == ("queued", {"position": 0, "eta_seconds": None})
+    metrics = await scrape(gateway.http)
+    assert metrics[("bozzetto_workers_serving", DRAFT)] == 0
+    assert metrics[("bozzetto_workers_serving", ("model", "other"))] == 1
 
 
 @pytest.mark.usefixtures("lost_queue")

@@ -76,12 +76,27 @@ def test_callers_are_forgotten_the_longest_unseen_first(clock, monkeypatch):
 def test_backpressure_fades(clock):
     pressure = Backpressure(clock)
     pressure.check()
-    pressure.note(BodyTooLargeError("other errors are no reason"))
-    pressure.check()
-    pressure.note(UnavailableError("full", code="queue_full", retry_after_s=7))
+    pressure.note(BodyTooLargeError("other errors are no reason"), "a")
+    pressure.check("a")
+    pressure.note(UnavailableError("full", code="queue_full", retry_after_s=7), "a")
     with pytest.raises(UnavailableError) as caught:
-        pressure.check()
+        pressure.check("a")
     assert caught.value.code == "queue_full"
     assert caught.value.retry_after_s == 7
     clock.now += limits.FULL_S
+    pressure.check("a")
+
+
+def test_one_full_model_is_no_reason_to_refuse_another(clock):
+    pressure = Backpressure(clock)
+    pressure.note(UnavailableError("full", code="queue_full", retry_after_s=7), "a")
+    pressure.check("b")
     pressure.check()
+
+
+def test_a_queue_that_is_away_is_so_for_all_models(clock):
+    pressure = Backpressure(clock)
+    pressure.note(UnavailableError("away", code="queue_unreachable", retry_after_s=7), "a")
+    for model in ("a", "b", None):
+        with pytest.raises(UnavailableError, match="away"):
+            pressure.check(model)
