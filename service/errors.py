@@ -43,10 +43,13 @@ CATALOGUE: Final[dict[str, ErrorInfo]] = {
         409, "Job is not final yet", True, "Cancel the job, or wait until it has ended."
     ),
     "not_ready": ErrorInfo(
-        409, "Artifact is not ready", True, "Wait until the job's status is succeeded."
+        409, "Not ready yet", True, "Wait until the job's status is succeeded."
     ),
     "expired": ErrorInfo(
         410, "Expired", False, "Results are kept for a limited time. Submit the picture again."
+    ),
+    "preview_gone": ErrorInfo(
+        410, "Preview is gone", False, "The job has ended: its artifacts, if any, take its place."
     ),
     "body_too_large": ErrorInfo(
         413, "Body too large", False, "Send a smaller picture; JPEG and WebP take less room."
@@ -128,7 +131,7 @@ class ServiceError(Exception):
     +- ForbiddenError             403 forbidden, origin_not_allowed
     +- NotFoundError              404 not_found
     +- ConflictError              409 conflict, already_final, not_final, not_ready
-    +- GoneError                  410 expired
+    +- GoneError                  410 expired, preview_gone
     +- BodyTooLargeError          413 body_too_large
     +- UnsupportedTypeError       415 unsupported_type
     +- RangeError                 416 range_not_satisfiable

@@ -14,7 +14,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.contract import Result
-    from service.worker.engine import EngineJob
+    from service.worker.engine import EngineJob, Look
     from service.worker.main import LoadModel
     from service.worker.pipeline import Output
 
@@ -40,9 +40,12 @@ class Options:
     images: tuple[Path, ...]
     out: Path
     model: str = DEFAULT_MODEL
-    steps: int | None = None
     num_points: int | None = None
     seed: int | None = None
+    steps: int | None = None
+    sampler: str | None = None
+    guidance_scale: float | None = None
+    candidates: int | None = None
     kind: Kind | None = None
     remove_background: Literal["auto", "always", "never"] = "auto"
     target_faces: int | None = None
@@ -101,9 +104,12 @@ def resolve(card: ModelCard, options: Options) -> dict[str, ParameterValue]:
         ParameterError: one that the model does not have, or out of its bounds.
     """
     asked: dict[str, ParameterValue | None] = {
-        "steps": options.steps,
         "num_points": options.num_points,
         "seed": options.seed,
+        "steps": options.steps,
+        "sampler": options.sampler,
+        "guidance_scale": options.guidance_scale,
+        "candidates": options.candidates,
     }
     params = card.resolve({name: value for name, value in asked.items() if value is not None})
     if params["seed"] == -1:
@@ -206,7 +212,7 @@ class _Listener:
             raise self._error or ModelError("the model gave no result")
         return self._result
 
-    def progressed(self, job: "EngineJob", step: int, steps: int) -> None:
+    def progressed(self, job: "EngineJob", step: int, steps: int, look: "Look") -> None:
         self._on_step(step, steps)
 
     def finished(self, job: "EngineJob", result: "Result") -> None:

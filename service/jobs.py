@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
@@ -56,11 +57,28 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """The object as it was guessed after `step`: a small cloud, there only while the job runs.
+
+    `key` is its place in the store, never shown to clients; a newer preview overwrites it.
+    """
+
+    key: str
+    format: str  # media type
+    bytes: int
+    step: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
+    """`step` and `steps` count network evaluations, in the stage that makes any."""
+
     percent: float = 0.0
     stage: str = "queued"
     step: int = 0
     steps: int = 0
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,14 @@ def new_job_id() -> str:
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
 
 
+def progress_from_json(raw: Mapping[str, Any]) -> Progress:
+    """From parsed JSON; fields of a newer version are ignored."""
+    known = {name: raw[name] for name in Progress.__slots__ if name in raw}
+    if (shown := known.get("preview")) is not None:
+        known["preview"] = Preview(**{name: shown[name] for name in Preview.__slots__})
+    return Progress(**known)
+
+
 def request_to_json(request: JobRequest) -> str:
     return json.dumps({"v": SCHEMA_VERSION, **asdict(request)}, separators=(",", ":"))
 
@@ -144,10 +170,12 @@ __all__ = [
     "JobError",
     "JobRequest",
     "JobState",
+    "Preview",
     "Priority",
     "Progress",
     "RemoveBackground",
     "new_job_id",
+    "progress_from_json",
     "replace",
     "request_from_json",
     "request_to_json",

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from models.catalog import ModelCard, ParameterValue
-from service.jobs import ACTIVE, Artifact, Job, JobState
+from models.catalog import DEFAULT_MODEL, ModelCard, ParameterValue
+from service.jobs import ACTIVE, Artifact, Job, JobState, Progress
 from service.queue.contract import QueuePlace
 
 
@@ -32,11 +32,41 @@ class InputObject(Schema):
     height: int
 
 
+class PreviewObject(Schema):
+    url: str = Field(description="Gives the newest preview there is, not only this one.")
+    format: str = Field(description="Media type.")
+    bytes: int
+    step: int = Field(description="The step that it shows.")
+    points: int
+
+
 class ProgressObject(Schema):
     percent: float
     stage: str
-    step: int
+    step: int = Field(description="Network evaluations so far, while it reconstructs.")
     steps: int
+    preview: PreviewObject | None = Field(
+        description="The object as guessed now: while the job runs, of models that have any."
+    )
+
+    @classmethod
+    def of(cls, job_id: str, progress: Progress, *, running: bool = True) -> "ProgressObject":
+        preview = progress.preview if running else None
+        return cls(
+            percent=progress.percent,
+            stage=progress.stage,
+            step=progress.step,
+            steps=progress.steps,
+            preview=None
+            if preview is None
+            else PreviewObject(
+                url=preview_url(job_id),
+                format=preview.format,
+                bytes=preview.bytes,
+                step=preview.step,
+                points=preview.points,
+            ),
+        )
 
 
 class QueueObject(Schema):
@@ -104,12 +134,7 @@ class JobObject(Schema):
                 height=request.input.height,
             ),
             params=_params(job),
-            progress=ProgressObject(
-                percent=job.progress.percent,
-                stage=job.progress.stage,
-                step=job.progress.step,
-                steps=job.progress.steps,
-            ),
+            progress=ProgressObject.of(job.id, job.progress, running=job.state is JobState.RUNNING),
             queue=None
             if place is None
             else QueueObject(position=place.position, eta_seconds=place.eta_seconds),
@@ -177,6 +202,7 @@ class ModelObject(Schema):
     default_outputs: list[str]
     weights: list[WeightObject]
     sources: list[str]
+    default: bool = Field(description="It is the model of a submit that names none.")
     ready: bool = Field(description="A live worker serves it now.")
 
     @classmethod
@@ -218,6 +244,7 @@ class ModelObject(Schema):
                 for file in card.weights
             ],
             sources=list(card.sources),
+            default=card.id == DEFAULT_MODEL,
             ready=ready,
         )
 
@@ -257,6 +284,10 @@ class Health(Schema):
 
 def job_url(job_id: str) -> str:
     return f"/jobs/{job_id}"
+
+
+def preview_url(job_id: str) -> str:
+    return f"{job_url(job_id)}/preview.ply"
 
 
 def _params(job: Job) -> dict[str, Any]:

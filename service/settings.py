@@ -60,6 +60,12 @@ class WorkerSettings(Section):
     models: tuple[str, ...] = Field(
         (), description="Models that this worker serves. Empty: all that it can load."
     )
+    preview_every_s: float = Field(
+        0.4,
+        ge=0,
+        le=3_600,
+        description="Least seconds between two previews of a running job; 0 makes none.",
+    )
     drain_s: float = Field(25.0, ge=0, description="Seconds to finish running jobs after SIGTERM.")
 
 

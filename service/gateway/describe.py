@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.catalog import CATALOG, Parameter
+from models.catalog import CATALOG, DEFAULT_MODEL, Parameter
 from models.images import MEDIA_TYPES
 from service.errors import CATALOGUE
 from service.gateway.fields import JOB_FIELDS
@@ -38,9 +38,10 @@ def _parameter_schema(parameter: Parameter) -> dict[str, Any]:
 
 
 def _field_schemas() -> dict[str, dict[str, Any]]:
-    """Job fields, then the parameters of all models; the default model's bounds come first."""
+    """Job fields, then the parameters of all models, with the bounds of the first that has it;
+    the default model comes first."""
     schemas = dict(JOB_FIELDS)
-    for card in CATALOG.values():
+    for card in sorted(CATALOG.values(), key=lambda card: card.id != DEFAULT_MODEL):
         for parameter in card.parameters:
             schemas.setdefault(parameter.name, _parameter_schema(parameter))
     return schemas

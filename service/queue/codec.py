@@ -5,9 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
-from service.jobs import Artifact, Job, JobError, JobState, Progress, request_from_json
+from service.jobs import (
+    Artifact,
+    Job,
+    JobError,
+    JobState,
+    Progress,
+    progress_from_json,
+    request_from_json,
+)
 
-T = TypeVar("T", Artifact, JobError, Progress)
+T = TypeVar("T", Artifact, JobError)
 
 
 def pair_up(flat: Sequence[str]) -> dict[str, str]:
@@ -22,7 +30,7 @@ def decode_job(hashed: Mapping[str, str]) -> Job:
         state=JobState(hashed["state"]),
         created_at=float(hashed["created_at"]),
         attempt=int(hashed["attempt"]),
-        progress=_known(Progress, json.loads(hashed.get("progress", "{}"))),
+        progress=progress_from_json(json.loads(hashed.get("progress", "{}"))),
         started_at=_seconds(hashed.get("started_at")),
         finished_at=_seconds(hashed.get("finished_at")),
         expires_at=_seconds(hashed.get("expires_at")),

@@ -1,6 +1,6 @@
 from typing import Literal, Protocol
 
-Flush = Literal["now", "soon"]
+Flush = Literal["now", "soon", "never"]
 
 
 class StoreError(Exception):
@@ -27,7 +27,7 @@ class Store(Protocol):
     def put(self, key: str, data: bytes, *, flush: Flush = "now") -> None:
         """Written when it returns, whatever happens to this process. `flush` is for a crash of
         the machine: "now" survives one from here on, "soon" from a moment later on, without
-        waiting for the disk.
+        waiting for the disk, and "never" is for what is of no use after one.
 
         Raises:
             StoreFullError, StoreError.

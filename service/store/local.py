@@ -41,7 +41,7 @@ class LocalStore:
             os.replace(temporary, path)
             if flush == "now":
                 _sync(path.parent)
-            else:
+            elif flush == "soon":
                 self._flusher.submit(_sync_written, path)
         except OSError as error:
             with contextlib.suppress(OSError):

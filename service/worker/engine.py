@@ -8,10 +8,12 @@ import queue
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
 
+from geometry.point_cloud import PointCloud
 from models.contract import PreparedImages, Reconstructor, Result, SamplingParams, State
 from models.errors import NonFiniteError
 from service.worker.scheduler import Batch, Scheduler
@@ -50,11 +52,16 @@ class EngineJob:
     usage: Usage = field(default_factory=Usage)
 
 
+Look = Callable[[], PointCloud | None]
+
+
 class EngineListener(Protocol):
     """Called from the engine's thread; must be quick. Each job ends in exactly one of the last
     three."""
 
-    def progressed(self, job: EngineJob, step: int, steps: int) -> None: ...
+    def progressed(self, job: EngineJob, step: int, steps: int, look: Look) -> None:
+        """`look` gives the object as the model guesses it now, and only until this returns."""
+        ...
 
     def finished(self, job: EngineJob, result: Result) -> None: ...
 
@@ -216,9 +223,20 @@ class Engine:
             job.usage.compute_s += seconds / len(jobs)
             job.usage.evaluations += 1
             job.usage.batch_total += len(jobs)
-            self._listener.progressed(job, state.step, state.steps)
+            self._listener.progressed(job, state.step, state.steps, partial(self._look, job, state))
             if state.step >= state.steps:
                 self._finish(job, state)
+
+    def _look(self, job: EngineJob, state: State) -> PointCloud | None:
+        if state.step >= state.steps:
+            return None  # the object itself is next
+        try:
+            return self._models[job.model].preview(state)
+        except torch.AcceleratorError as error:
+            raise DeviceLostError(str(error)) from error
+        except Exception as error:  # noqa: BLE001  no reason to fail the job
+            _log.warning("%s shows no preview: %r", job.model, error)
+            return None
 
     def _finish(self, job: EngineJob, state: State) -> None:
         try:

@@ -65,7 +65,12 @@ class Worker:
             lease_s=settings.queue.lease_s,
         )
         self._runner = JobRunner(
-            queue, store, self._held, self._reporter, settings.uploads.max_pixels
+            queue,
+            store,
+            self._held,
+            self._reporter,
+            settings.uploads.max_pixels,
+            settings.worker.preview_every_s,
         )
         self._draining = threading.Event()
         self._stopped = threading.Event()

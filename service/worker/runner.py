@@ -15,9 +15,10 @@ from service.queue.contract import Lease, QueueUnreachableError, StaleLeaseError
 from service.store.contract import Store, StoreError
 from service.worker import pipeline
 from service.worker.artifacts import store_outputs
-from service.worker.engine import Engine, EngineJob
+from service.worker.engine import Engine, EngineJob, Look
 from service.worker.failures import deadline_passed, to_job_error
 from service.worker.held import HeldJob, HeldJobs, Stop, StoppedError
+from service.worker.previews import Previews
 from service.worker.reporter import Reporter
 
 PREPARING_THREADS = 1
@@ -36,12 +37,19 @@ class JobRunner:
     engine: Engine
 
     def __init__(
-        self, queue: WorkerQueue, store: Store, held: HeldJobs, reporter: Reporter, max_pixels: int
+        self,
+        queue: WorkerQueue,
+        store: Store,
+        held: HeldJobs,
+        reporter: Reporter,
+        max_pixels: int,
+        preview_every_s: float,
     ) -> None:
         self._queue = queue
         self._store = store
         self._held = held
         self._reporter = reporter
+        self._previews = Previews(store, reporter, preview_every_s)
         self._max_pixels = max_pixels
         self._served: frozenset[str] = frozenset()
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, "prepare")
@@ -58,13 +66,17 @@ class JobRunner:
     def shut_down(self) -> None:
         for pool in (self._preparing, self._finishing):
             pool.shutdown(wait=False, cancel_futures=True)
+        self._previews.shut_down()
 
     # The engine's calls, in the engine's thread.
 
-    def progressed(self, job: EngineJob, step: int, steps: int) -> None:
-        if (held := self._held.get(job.id)) is not None:
-            share = pipeline.percent("reconstruct", step, steps)
-            self._reporter.say(held, Progress(share, "reconstruct", step, steps))
+    def progressed(self, job: EngineJob, step: int, steps: int, look: Look) -> None:
+        if (held := self._held.get(job.id)) is None:
+            return
+        share = pipeline.percent("reconstruct", step, steps)
+        self._reporter.say(held, Progress(share, "reconstruct", step, steps))
+        if self._previews.due(held) and (cloud := look()) is not None:
+            self._previews.show(held, step, cloud)
 
     def finished(self, job: EngineJob, result: Result) -> None:
         self._later(job, lambda held: self._complete(held, job, result))
@@ -161,7 +173,7 @@ class JobRunner:
             "gpu_seconds": round(job.usage.compute_s, 4),
             "batch_size_mean": round(job.usage.batch_mean, 2),
         }
-        self._reporter.forget(held)
+        self._quiet(held)
         self._queue.finish(held.lease, artifacts, metrics)
         _log.info("job succeeded", extra=_fields(held) | {"seconds": metrics["run_seconds"]})
         self._end(held)
@@ -179,8 +191,8 @@ class JobRunner:
         self._report_failure(held, failure)
 
     def _report_failure(self, held: HeldJob, failure: JobError) -> None:
+        self._quiet(held)
         self._remove_files(held)
-        self._reporter.forget(held)
         self._queue.fail(held.lease, failure)
         self._end(held)
 
@@ -190,8 +202,8 @@ class JobRunner:
         if held.stop is Stop.DEADLINE:
             self._report_failure(held, deadline_passed())
             return
+        self._quiet(held)
         self._remove_files(held)
-        self._reporter.forget(held)
         if held.stop is Stop.CANCELED:
             self._queue.canceled(held.lease)
         elif held.stop is Stop.DRAINED:
@@ -204,8 +216,13 @@ class JobRunner:
         except StoreError as error:
             _log.warning("files are left over: %s", error, extra=_fields(held))
 
-    def _end(self, held: HeldJob) -> None:
+    def _quiet(self, held: HeldJob) -> None:
+        """Nothing more is told of the job until its end is."""
+        self._previews.close(held)
         self._reporter.forget(held)
+
+    def _end(self, held: HeldJob) -> None:
+        self._quiet(held)
         self._held.remove(held)
 
 

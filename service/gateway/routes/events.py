@@ -1,7 +1,7 @@
 """A job's history and what happens next, as server-sent events."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -9,7 +9,14 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from service.gateway.dependencies import GatewayParts, OwnJob
 from service.gateway.describe import problems
 from service.gateway.following import open_events, until_draining
-from service.queue.contract import JobGoneError, JobNotFoundError, QueueUnreachableError
+from service.jobs import Job, progress_from_json
+from service.queue.contract import (
+    JobEvent,
+    JobGoneError,
+    JobNotFoundError,
+    QueueUnreachableError,
+)
+from service.schemas import ProgressObject
 
 router = APIRouter(tags=["jobs"])
 
@@ -34,7 +41,15 @@ async def follow_job(
         with gateway.metrics.event_streams.track_inprogress():
             async with open_events(gateway.queue, job.id, last_event_id) as events:
                 async for event in until_draining(gateway, events):
-                    yield ServerSentEvent(id=event.id, event=event.kind, data=event.data)
+                    yield ServerSentEvent(id=event.id, event=event.kind, data=_shown(job, event))
     except (JobNotFoundError, JobGoneError, QueueUnreachableError):
         # The answer has begun, so no error can be told; the client comes back and gets it then.
         return
+
+
+def _shown(job: Job, event: JobEvent) -> dict[str, Any]:
+    """An event's data as the job object shows them; the replay of a final job has no previews."""
+    if event.kind != "progress":
+        return event.data
+    progress = progress_from_json(event.data)
+    return ProgressObject.of(job.id, progress, running=not job.final).model_dump()

@@ -4,8 +4,8 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from service.gateway.routes import artifacts, events, health, jobs, models, pages
+from service.gateway.routes import artifacts, events, health, jobs, models, pages, previews
 
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (jobs, events, artifacts, models, health, pages)
+    module.router for module in (jobs, events, previews, artifacts, models, health, pages)
 )

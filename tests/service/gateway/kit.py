@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 from PIL import Image
 
-from service.jobs import Artifact, Progress
+from service.jobs import Artifact, Preview, Progress
 from service.queue.contract import Lease, WorkerInfo
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
@@ -55,8 +55,14 @@ class Harness:
         info = WorkerInfo("w1", state, models, "cpu", 0.0)  # type: ignore[arg-type]
         self.worker.heartbeat(info)
 
-    def progress(self, lease: Lease, percent: float) -> None:
-        self.worker.progress(lease, Progress(percent, "reconstruct", 1, 2))
+    def progress(self, lease: Lease, percent: float, preview: Preview | None = None) -> None:
+        self.worker.progress(lease, Progress(percent, "reconstruct", 1, 2, preview))
+
+    def preview(self, lease: Lease, data: bytes, step: int = 1) -> None:
+        """Store a preview and report it, as a worker does."""
+        key = f"{lease.job.id}/{lease.attempt}/preview.ply"
+        self.store.put(key, data, flush="never")
+        self.progress(lease, 20.0, Preview(key, "model/ply", len(data), step, points=2048))
 
     def finish(self, lease: Lease, data: bytes = b"0123456789", name: str = "mesh.glb") -> str:
         """Store one artifact and publish it; its sha256."""

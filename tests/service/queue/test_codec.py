@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs import Artifact, JobError, JobState, Progress, request_to_json
+from service.jobs import Artifact, JobError, JobState, Preview, Progress, request_to_json
 from service.queue.codec import decode_job, pair_up, to_json
 from tests.service.queue.kit import HOPELESS, MESH, make_request
 
@@ -35,7 +35,7 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
             {**request, "v": 2, "views": 4, "input": {**request["input"], "depth": 16}}
         ),
         "shape": "round",
-        "progress": '{"percent":5,"mood":"fine"}',
+        "progress": '{"percent":5,"mood":"fine","preview":null}',
         "error": json.dumps({**json.loads(to_json(HOPELESS)), "cause": []}),
         "artifacts": json.dumps([{**json.loads(to_json([MESH]))[0], "colour": 1}]),
     }
@@ -61,6 +61,20 @@ def test_results_come_back_as_they_went(artifacts, error, metrics) -> None:
         }
     )
     assert (job.artifacts, job.error, job.metrics) == (tuple(artifacts), error, metrics)
+
+
+@given(
+    st.builds(
+        Progress,
+        st.floats(0, 100),
+        texts,
+        st.integers(0, 200),
+        st.integers(0, 200),
+        st.none() | st.builds(Preview, texts, texts, st.integers(0), st.integers(0)),
+    )
+)
+def test_progress_comes_back_as_it_went(progress) -> None:
+    assert decode_job({**MINIMAL, "progress": to_json(progress)}).progress == progress
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -38,6 +38,15 @@ def test_it_is_a_store(store: LocalStore) -> None:
     assert as_contract.get("a") == b""
 
 
+def test_never_is_written_at_once_and_not_flushed(store, monkeypatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    store.put(KEY, b"bytes", flush="never")
+    assert store.get(KEY) == b"bytes"
+    store._flusher.shutdown(wait=True)
+    assert flushed == []
+
+
 def test_soon_is_written_at_once_and_flushed_without_waiting(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

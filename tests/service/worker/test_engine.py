@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from geometry.point_cloud import PointCloud
 from models.catalog import DRAFT
-from models.contract import PreparedImages, Result, SamplingParams
+from models.contract import PREVIEW_POINTS, PreparedImages, Result, SamplingParams
 from models.errors import NonFiniteError
 from service.worker.engine import DeviceLostError, Engine, EngineJob, JobTooLargeError
 from tests.fakes_model import (
@@ -28,9 +29,13 @@ class Notes:
     results: dict[str, Result] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     steps: list[tuple[str, int, int]] = field(default_factory=list)
+    looking: bool = False
+    seen: list[tuple[str, int, PointCloud | None]] = field(default_factory=list)
 
-    def progressed(self, job, step, steps):
+    def progressed(self, job, step, steps, look):
         self.steps.append((job.id, step, steps))
+        if self.looking:
+            self.seen.append((job.id, step, look()))
 
     def finished(self, job, result):
         self._end(job, "finished")
@@ -107,6 +112,34 @@ def test_jobs_are_encoded_together():
     run(engine)
 
     assert model.encoded == [5]
+
+
+def test_a_listener_may_look_at_the_object_on_the_way():
+    engine, _, notes = make(FakeModel(previews=True))
+    notes.looking = True
+    engine.add(job("a", seed=1, steps=3))
+    run(engine)
+
+    assert [(step, cloud and len(cloud)) for _, step, cloud in notes.seen] == [
+        (1, PREVIEW_POINTS),
+        (2, PREVIEW_POINTS),
+        (3, None),  # the object itself is next
+    ]
+    np.testing.assert_array_equal(notes.results["a"].points.positions, alone(1, 3))
+
+
+def test_a_look_that_fails_is_not_the_jobs_failure():
+    class Blind(FakeModel):
+        def preview(self, state):
+            raise RuntimeError("scripted")
+
+    engine, _, notes = make(Blind())
+    notes.looking = True
+    engine.add(job("a", steps=2))
+    run(engine)
+
+    assert notes.seen == [("a", 1, None), ("a", 2, None)]
+    assert notes.finals == {"a": "finished"}
 
 
 def test_nan_fails_only_its_own_job():
