@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from models.catalog import DEFAULT_MODEL, SAMPLERS
+
 DONE, FAILED, BAD_INPUT, CANNOT_START = 0, 1, 2, 3
 
 
@@ -79,10 +81,18 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         default=Path(),
         help="a .glb, .ply, .obj, .stl, .png or .gif file, or a folder (default: here, .glb)",
     )
-    parser.add_argument("--model", default="draft", help="see `bozzetto models list`")
-    parser.add_argument("--steps", type=int, help="network evaluations")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, help="see `bozzetto models list` (default %(default)s)"
+    )
     parser.add_argument("--num-points", type=int, help="points of the cloud, 256 to 16384")
     parser.add_argument("--seed", type=int, help="same seed, same object; drawn if not given")
+    sampling = parser.add_argument_group("for models that sample")
+    sampling.add_argument("--steps", type=int, help="of the sampler, 1 to 64")
+    sampling.add_argument("--sampler", help=", ".join(SAMPLERS))
+    sampling.add_argument(
+        "--guidance-scale", type=float, help="how much more the picture counts; 1 is off"
+    )
+    sampling.add_argument("--candidates", type=int, help="sample so many, keep the best; 1 to 8")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--mesh", action="store_const", const="mesh", dest="kind")
     kind.add_argument("--points", action="store_const", const="points", dest="kind")
