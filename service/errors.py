@@ -42,9 +42,7 @@ CATALOGUE: Final[dict[str, ErrorInfo]] = {
     "not_final": ErrorInfo(
         409, "Job is not final yet", True, "Cancel the job, or wait until it has ended."
     ),
-    "not_ready": ErrorInfo(
-        409, "Not ready yet", True, "Wait until the job's status is succeeded."
-    ),
+    "not_ready": ErrorInfo(409, "Not ready yet", True, "Wait until the job's status is succeeded."),
     "expired": ErrorInfo(
         410, "Expired", False, "Results are kept for a limited time. Submit the picture again."
     ),
