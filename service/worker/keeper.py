@@ -39,6 +39,7 @@ class Keeper:
         self._phase: WorkerState = "starting"
         self._wake = threading.Event()
         self._done = threading.Event()
+        self._speaking = threading.Lock()
         self._told: WorkerState | None = None
 
     def say_ready(self, models: Iterable[str]) -> None:
@@ -48,10 +49,6 @@ class Keeper:
 
     def say_draining(self) -> None:
         self._phase = "draining"
-        self._wake.set()
-
-    def stop(self) -> None:
-        self._done.set()
         self._wake.set()
 
     def run(self) -> None:
@@ -69,11 +66,14 @@ class Keeper:
 
     def beat(self) -> None:
         """Raises QueueUnreachableError."""
-        state = self._state()
-        self._queue.heartbeat(
-            WorkerInfo(self._worker_id, state, self._models, self._device, time.time())
-        )
-        self._told = state
+        with self._speaking:
+            if self._done.is_set():
+                return  # nothing comes after the goodbye
+            state = self._state()
+            self._queue.heartbeat(
+                WorkerInfo(self._worker_id, state, self._models, self._device, time.time())
+            )
+            self._told = state
 
     def renew(self) -> None:
         """Raises QueueUnreachableError."""
@@ -89,9 +89,13 @@ class Keeper:
             elif status.deadline_passed:
                 held.ask_to_stop(Stop.DEADLINE)
 
-    def goodbye(self) -> None:
+    def stop(self) -> None:
+        """No more renewals; the last thing that the queue hears is a goodbye."""
+        self._done.set()
+        self._wake.set()
         try:
-            self._queue.goodbye(self._worker_id)
+            with self._speaking:
+                self._queue.goodbye(self._worker_id)
         except QueueError as error:
             _log.debug("no goodbye: %s", error)
 

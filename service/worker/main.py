@@ -88,10 +88,14 @@ class Worker:
         """Returns an exit code.
 
         Raises:
-            ModelError: a model cannot be loaded.
+            ModelError: a model that the settings name cannot be loaded, or none at all.
         """
         self._in_thread("keeper", self._keeper.run)
-        models = self._load()
+        try:
+            models = self._load()
+        except ModelError:
+            self._keeper.stop()
+            raise
         engine = Engine(models, self._runner, self._settings.max_batch)
         self._runner.use(engine, frozenset(models))
         if warm:
@@ -176,7 +180,6 @@ class Worker:
         engine.wake()
         self._reporter.stop()
         self._keeper.stop()
-        self._keeper.goodbye()
         self._runner.shut_down()
 
     def _in_thread(self, name: str, work: Callable[[], None]) -> None:

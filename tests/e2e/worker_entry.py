@@ -2,18 +2,23 @@
 
 GATE_DIR: jobs with seed GATE_SEED wait there (see `hold_at_gate`), others pass.
 GATE_STEPS: evaluations of a job; more than a few need the gate.
+
+A second model, OTHER, is in its catalogue.
 """
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from models.catalog import CATALOG, DRAFT
 from service.settings import get_settings
 from service.worker.main import run_worker
 from tests.fakes_model import FakeModel, FakeState, hold_at_gate
 
 GATE_SEED = 777
+OTHER = replace(DRAFT, id="other")
 
 
 def only_gated(
@@ -30,6 +35,7 @@ def main() -> None:
     settings = get_settings()
     if settings.redis.url is None:
         sys.exit("BOZZETTO_REDIS__URL is not set")
+    CATALOG[OTHER.id] = OTHER
     model = FakeModel(steps=int(os.environ.get("GATE_STEPS", "1")))
     if "GATE_DIR" in os.environ:
         model.before_step = only_gated(hold_at_gate(Path(os.environ["GATE_DIR"])))

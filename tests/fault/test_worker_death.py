@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from redis import Redis
 
 from models.catalog import DRAFT
 from service.jobs import InputInfo, JobRequest, JobState, new_job_id
@@ -17,7 +18,7 @@ from service.queue.redis_queue import RedisJobQueue
 from service.settings import QueueSettings
 from service.store.local import LocalStore
 from tests.e2e.processes import Program, program, wait_until
-from tests.e2e.worker_entry import GATE_SEED
+from tests.e2e.worker_entry import GATE_SEED, OTHER
 from tests.models.pictures import compose
 
 pytestmark = pytest.mark.redis
@@ -65,13 +66,13 @@ class Caller:
 
         return asyncio.run(run())
 
-    def submit(self, seed: int) -> str:
+    def submit(self, seed: int, model: str = DRAFT.id) -> str:
         data = io.BytesIO()
         Image.fromarray(compose("disc", size=64).rgba).save(data, "PNG")
         job_id = new_job_id()
         self.store.put(f"{job_id}/input/0", data.getvalue())
         request = JobRequest(
-            model="draft",
+            model=model,
             params=DRAFT.resolve({"seed": seed, "num_points": 256}),
             outputs=("points.ply",),
             input=InputInfo(hashlib.sha256(data.getvalue()).hexdigest(), 64, 64),
@@ -89,6 +90,13 @@ class Caller:
 
     def wait_running(self):
         wait_until((self.gate / "waiting").exists, "a job runs")
+
+    def wait_lease_over(self, job_id, model):
+        with Redis.from_url(self.url, decode_responses=True) as raw:
+            wait_until(
+                lambda: raw.zscore(f"bozzetto:leases:{model}", job_id) < raw.time()[0],
+                "the lease is over",
+            )
 
     def open_gate(self):
         (self.gate / "open").touch()
@@ -145,6 +153,37 @@ def test_a_worker_that_wakes_up_late_changes_nothing(caller):
     caller.check_files(done)
 
 
+def test_workers_of_different_models_leave_each_other_their_jobs(caller):
+    drafts = [caller.submit(seed) for seed in (1, 2)]
+    others = [caller.submit(seed, OTHER.id) for seed in (3, 4)]
+    caller.worker(BOZZETTO_WORKER__MODELS='["draft"]')
+    assert {job.state for job in caller.wait(drafts)} == {JobState.SUCCEEDED}
+    assert [caller.get(job_id).attempt for job_id in others] == [0, 0]
+    caller.worker(BOZZETTO_WORKER__MODELS='["other"]')
+    for job in caller.wait(others):
+        assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+        caller.check_files(job)
+
+
+def test_a_killed_workers_job_waits_for_another_of_its_model(caller):
+    job_id = caller.submit(GATE_SEED, OTHER.id)
+    doomed = caller.worker(BOZZETTO_WORKER__MODELS='["other"]')
+    caller.wait_running()
+    caller.worker(BOZZETTO_WORKER__MODELS='["draft"]')
+    doomed.send(signal.SIGKILL)
+    doomed.wait()
+    caller.wait_lease_over(job_id, OTHER.id)
+    caller.open_gate()
+    (bystander,) = caller.wait([caller.submit(1)])  # claimed after the lease was over
+    assert bystander.state == JobState.SUCCEEDED
+    assert (caller.get(job_id).state, caller.get(job_id).attempt) == (JobState.RUNNING, 1)
+
+    caller.worker(BOZZETTO_WORKER__MODELS='["draft", "other"]')
+    (job,) = caller.wait([job_id])
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+    caller.check_files(job)
+
+
 def test_sigterm_finishes_what_runs_and_leaves_what_waits(caller):
     running = caller.submit(GATE_SEED)
     worker = caller.worker(BOZZETTO_WORKER__MAX_BATCH="1")
@@ -188,7 +227,8 @@ def test_a_second_signal_ends_a_worker_at_once(caller):
 
 def test_the_queue_server_is_killed_with_jobs_waiting_and_running(tmp_path):
     with EmbeddedServer(tmp_path / "redis") as server, Caller(server.url, tmp_path) as caller:
-        ids = [caller.submit(seed) for seed in (GATE_SEED, 1, 2, 3, 4, 5)]
+        ids = [caller.submit(GATE_SEED)]
+        ids += [caller.submit(seed, model) for seed in (1, 2, 3) for model in (DRAFT.id, OTHER.id)]
         caller.worker(BOZZETTO_WORKER__MAX_BATCH="2")
         caller.wait_running()
         assert server._process is not None

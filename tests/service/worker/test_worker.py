@@ -1,6 +1,7 @@
 """A whole worker in this process, on a real queue, with a scripted model."""
 
 import asyncio
+import dataclasses
 import hashlib
 import io
 import json
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models import catalog
 from models.catalog import DRAFT
+from models.errors import WeightsError
 from service.jobs import InputInfo, JobRequest, JobState, new_job_id
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
@@ -21,7 +24,7 @@ from service.settings import QueueSettings, Settings, WorkerSettings
 from service.store.contract import Flush, StoreFullError
 from service.store.local import LocalStore
 from service.worker.main import DONE, Worker
-from tests.fakes_model import CRASH_SEED, NAN_SEED, FakeModel
+from tests.fakes_model import CRASH_SEED, ENDLESS_SEED, NAN_SEED, FakeModel
 from tests.models.pictures import compose
 
 QUEUE = QueueSettings(lease_s=2.0)
@@ -45,11 +48,10 @@ class Bench:
         self.url = url
         self.store = options.pop("store", None) or LocalStore(folder / "store")
         self.model = model or FakeModel()
+        load = options.pop("load_model", lambda card, device: self.model)
         settings = Settings(queue=QUEUE, worker=WorkerSettings(device="cpu", **options))
         self.queue = RedisWorkerQueue.from_url(url, QUEUE)
-        self.worker = Worker(
-            settings, self.queue, self.store, load_model=lambda card, device: self.model
-        )
+        self.worker = Worker(settings, self.queue, self.store, load_model=load)
         self.code: int | None = None
         self.thread = threading.Thread(target=self._run)
 
@@ -204,6 +206,59 @@ def test_one_bad_job_leaves_the_others_alone(bench, seed):
     assert (good.state, also_good.state) == (JobState.SUCCEEDED, JobState.SUCCEEDED)
     assert (bad.state, bad.error.code, bad.attempt) == (JobState.FAILED, "internal", 1)
     assert "scripted" not in bad.error.detail
+
+
+@pytest.fixture
+def other(monkeypatch) -> str:
+    """A second model in the catalogue."""
+    monkeypatch.setitem(catalog.CATALOG, "other", dataclasses.replace(DRAFT, id="other"))
+    return "other"
+
+
+def load_only_draft(card, device) -> FakeModel:
+    if card.id != "draft":
+        raise WeightsError(f"no weights of {card.id}")
+    return FakeModel()
+
+
+def test_a_worker_serves_all_that_it_can_load(redis_url, tmp_path, other):
+    with Bench(redis_url, tmp_path, load_model=load_only_draft) as bench:
+        foreign = bench.submit(model=other)
+        assert bench.wait(bench.submit()).state == JobState.SUCCEEDED
+        served = bench.call(lambda queue: queue.stats()).served
+        assert bench.get(foreign).attempt == 0
+
+    assert served == {"draft"}
+
+
+@pytest.mark.parametrize("names", [("draft", "other"), ("other",)])
+def test_a_named_model_that_cannot_be_loaded_stops_the_worker(redis_url, tmp_path, other, names):
+    bench = Bench(redis_url, tmp_path, load_model=load_only_draft, models=names)
+    with pytest.raises(WeightsError, match=other):
+        bench.worker.run(warm=False)
+    assert not bench.call(lambda queue: queue.stats()).workers
+    bench.queue.close()
+
+
+def test_no_model_at_all_stops_the_worker(redis_url, tmp_path, monkeypatch):
+    monkeypatch.delitem(catalog.CATALOG, "draft")
+    monkeypatch.setitem(catalog.CATALOG, "other", dataclasses.replace(DRAFT, id="other"))
+    bench = Bench(redis_url, tmp_path, load_model=load_only_draft)
+    with pytest.raises(WeightsError):
+        bench.worker.run(warm=False)
+    bench.queue.close()
+
+
+def test_a_full_model_takes_no_slot_of_another(redis_url, tmp_path, other):
+    with Bench(redis_url, tmp_path, max_batch=1, models=("draft", other)) as bench:
+        endless, next_one = (bench.submit(model=other, seed=ENDLESS_SEED) for _ in range(2))
+        bench.wait(endless, lambda job: job.progress.stage == "reconstruct")
+        for seed in range(3):
+            assert bench.wait(bench.submit(seed=seed)).state == JobState.SUCCEEDED
+        assert bench.get(next_one).state == JobState.QUEUED
+        for job_id in (endless, next_one):
+            bench.call(lambda queue, job_id=job_id: queue.cancel(job_id))
+        assert bench.wait(endless).state == JobState.CANCELED
 
 
 def test_a_job_of_another_model_is_left_alone(redis_url, tmp_path):
