@@ -6,8 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from models.diffusion.denoiser import DenoiserConfig
-from models.diffusion.network import BozzettoConfig, BozzettoNet
+from models.diffusion.network import CONFIGS, BozzettoConfig, BozzettoNet
 from models.diffusion.view_space import to_view
 from models.feedforward.draft import DraftConfig, DraftNet
 from training.losses import diffusion_loss, draft_loss, true_camera
@@ -78,27 +77,18 @@ class DiffusionObjective:
         return diffusion_loss(layers, denoised, target, sigma, sigma_data, batch)
 
 
-def build(objective: str, tables: dict[str, dict[str, Any]]) -> Objective:
-    """The objective of a config file from its tables.
+def build(name: str, tables: dict[str, dict[str, Any]]) -> Objective:
+    """The objective of a config file: the model it trains, and the file's other tables.
 
     Raises:
-        ValueError: no such objective.
+        ValueError: no such model.
         TypeError: a table holds an unknown name.
     """
-    encoder = DraftConfig(**_tuples(tables.get("network", {})))
-    match objective:
-        case "draft":
-            return DraftObjective(encoder)
-        case "diffusion":
-            denoiser = DenoiserConfig(**_tuples(tables.get("denoiser", {})))
-            noise = DiffusionConfig(**_tuples(tables.get("diffusion", {})))
-            return DiffusionObjective(BozzettoConfig(encoder, denoiser), noise)
-        case _:
-            raise ValueError(f"objective must be draft or diffusion, got {objective!r}")
-
-
-def _tuples(table: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
+    if name == "draft":
+        return DraftObjective(DraftConfig(**tables.get("network", {})))
+    if name in CONFIGS:
+        return DiffusionObjective(CONFIGS[name], DiffusionConfig(**tables.get("diffusion", {})))
+    raise ValueError(f"model must be draft or one of {', '.join(CONFIGS)}, got {name!r}")
 
 
 def _pictures(batch: Batch) -> Tensor:

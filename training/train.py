@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from training import objectives
+from training.bodies.anatomy import BODY_ARCHIVE, Anatomy
 from training.dataset import TrainingStream
 from training.export import export
 from training.meshes import MeshPack, sample_weights, split
@@ -30,10 +31,11 @@ from training.objectives import Objective
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
+    model: str  # what `training.objectives.build` knows
     pack: str
     manifest: str
     run: str
-    objective: str = "draft"  # or "diffusion"
+    bodies: str = ""  # MakeHuman's archive, if it does not lie beside the pack
     start: tuple[tuple[str, str], ...] = ()  # (prefix of names, exported weights), for a new run
     batch_size: int = 32
     learning_rate: float = 6e-4
@@ -195,7 +197,7 @@ def load_config(path: Path) -> tuple[TrainConfig, Objective]:
 
     Raises:
         TypeError: an unknown name.
-        ValueError: an unknown objective.
+        ValueError: an unknown model.
     """
     raw: dict[str, dict[str, Any]] = tomllib.loads(path.read_text())
     train = raw["train"]
@@ -203,7 +205,15 @@ def load_config(path: Path) -> tuple[TrainConfig, Objective]:
         train["start"] = tuple(train["start"].items())
     config = TrainConfig(**train)
     torch.manual_seed(config.seed)
-    return config, objectives.build(config.objective, raw)
+    return config, objectives.build(config.model, raw)
+
+
+def _anatomy(config: TrainConfig) -> Anatomy | None:
+    archive = Path(config.bodies) if config.bodies else Path(config.pack).with_name(BODY_ARCHIVE)
+    if not config.bodies and not archive.is_file():
+        print(f"no {archive}: no bodies are generated, only the pack's are drawn", flush=True)
+        return None
+    return Anatomy.load(archive, Path(config.run).parent)
 
 
 def main() -> None:
@@ -230,6 +240,7 @@ def main() -> None:
         size=objective.image_size,
         target_size=objective.image_size // 2,
         n_points=objective.n_points,
+        anatomy=_anatomy(config),
     )
     trainer.fit(stream, args.minutes)
     if args.export:

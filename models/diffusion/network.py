@@ -21,6 +21,15 @@ class BozzettoConfig:
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
 
 
+CONFIGS = {
+    "bozzetto-xs": BozzettoConfig(),  # what two CPU cores can train
+    "bozzetto-s": BozzettoConfig(
+        DraftConfig(image_size=128, channels=(48, 96, 192), width=384, layers=5),
+        DenoiserConfig(width=288, features=96, latents=64, rounds=4),
+    ),
+}
+
+
 class BozzettoNet(nn.Module):
     """The encoder is the network of `draft`: it is trained on depth, colour and camera beside the
     diffusion, and its guess of both surfaces is part of what the denoiser looks up."""

@@ -32,7 +32,7 @@ def diffusion() -> DiffusionObjective:
 @pytest.fixture
 def config(tmp_path):
     return TrainConfig(
-        pack="", manifest="", run=str(tmp_path / "run"), batch_size=4, warmup=2,
+        model="draft", pack="", manifest="", run=str(tmp_path / "run"), batch_size=4, warmup=2,
         total_samples=24, loaders=0, threads=1,
     )  # fmt: skip
 
@@ -122,9 +122,17 @@ def test_the_average_is_exported_in_half_precision(config, stream, tmp_path):
 
 def test_an_unknown_setting_is_refused(tmp_path):
     path = tmp_path / "config.toml"
-    path.write_text('[train]\npack = "p"\nmanifest = "m"\nrun = "r"\nlerning_rate = 1\n')
+    table = '[train]\nmodel = "draft"\npack = "p"\nmanifest = "m"\nrun = "r"\n'
+    path.write_text(
+        '[train]\nmodel = "draft"\npack = "p"\nmanifest = "m"\nrun = "r"\nlerning_rate = 1\n'
+    )
     with pytest.raises(TypeError, match="lerning_rate"):
         load_config(path)
-    path.write_text('[train]\npack = "p"\nmanifest = "m"\nrun = "r"\n[network]\nwdth = 1\n')
+    path.write_text(
+        '[train]\nmodel = "draft"\npack = "p"\nmanifest = "m"\nrun = "r"\n[network]\nwdth = 1\n'
+    )
     with pytest.raises(TypeError, match="wdth"):
+        load_config(path)
+    path.write_text(table.replace("draft", "drft"))
+    with pytest.raises(ValueError, match="drft"):
         load_config(path)
