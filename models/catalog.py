@@ -161,6 +161,8 @@ CANDIDATES = Parameter(
     8,
     description="objects to sample, of which the one that fits the picture's outline best is kept",
 )
+# Every parameter there is; a card takes those that its model has, perhaps with other defaults.
+PARAMETERS = (NUM_POINTS, SEED, STEPS, SAMPLER, GUIDANCE_SCALE, CANDIDATES)
 
 DRAFT = ModelCard(
     id="draft",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.catalog import DEFAULT_MODEL, OUTPUTS, get_card
+from models.catalog import OUTPUTS, PARAMETERS, SAMPLERS
 from service.errors import CATALOGUE
 from service.gateway import openapi
 from service.gateway.fields import JOB_FIELDS
@@ -46,8 +46,10 @@ def test_the_error_catalogue_is_whole():
 
 
 def test_the_fields_are_those_of_the_code():
-    parameters = [item.name for item in get_card(DEFAULT_MODEL).parameters]
+    parameters = [item.name for item in PARAMETERS]
     assert first_cells("Fields of a submit") == ["image", "mask", *JOB_FIELDS, *parameters]
+    for sampler in SAMPLERS:
+        assert f"`{sampler}`" in API
     for output in OUTPUTS:
         assert f"`{output}`" in API
 

@@ -34,7 +34,8 @@ async def test_life_of_a_job(gateway):
     assert running["status"] == "running"
     assert running["attempt"] == 1
     assert running["queue"] is None
-    assert running["progress"] == {"percent": 40.0, "stage": "reconstruct", "step": 1, "steps": 2}
+    wanted = {"percent": 40.0, "stage": "reconstruct", "step": 1, "steps": 2, "preview": None}
+    assert running["progress"] == wanted
     assert running["started_at"] >= running["created_at"]
 
     digest = gateway.finish(lease, b"glTF bytes")

@@ -44,7 +44,8 @@ async def test_multipart(gateway):
         "metadata": {"order": 17, "name": "Kännchen"},
     }
     assert job["queue"] == {"position": 0, "eta_seconds": None}
-    assert job["progress"] == {"percent": 0.0, "stage": "queued", "step": 0, "steps": 0}
+    wanted = {"percent": 0.0, "stage": "queued", "step": 0, "steps": 0, "preview": None}
+    assert job["progress"] == wanted
     assert job["attempt"] == 0
     assert job["artifacts"] == []
     assert job["error"] is None
@@ -127,7 +128,10 @@ async def test_the_empty_file_input_of_a_form_is_no_mask(gateway):
 BAD_FIELDS = [
     ({"model": "dali"}, "unknown_model", "model", "draft"),
     ({"colour": "red"}, "unknown_field", "colour", "num_points"),
-    ({"steps": "4"}, "unknown_field", "steps", "known are"),
+    ({"model": "draft", "steps": "4"}, "unknown_field", "steps", "known are"),
+    ({"model": "draft", "sampler": "heun"}, "unknown_field", "sampler", "known are"),
+    ({"model": "draft", "guidance_scale": "2"}, "unknown_field", "guidance_scale", "known are"),
+    ({"model": "draft", "candidates": "4"}, "unknown_field", "candidates", "known are"),
     ({"num_points": "255"}, "invalid_field", "num_points", "256 to 16384"),
     ({"num_points": "16385"}, "invalid_field", "num_points", "256 to 16384"),
     ({"num_points": "many"}, "invalid_field", "num_points", "integer"),

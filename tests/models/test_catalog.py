@@ -1,0 +1,73 @@
+"""The table of models against itself, and what its parameters let through."""
+
+from dataclasses import replace
+
+import pytest
+
+from models.catalog import CATALOG, DEFAULT_MODEL, DRAFT, OUTPUTS, PARAMETERS, STEPS, get_card
+from models.errors import ParameterError, UnknownModelError
+
+SAMPLES = replace(DRAFT, id="samples", parameters=(*PARAMETERS,))
+
+
+@pytest.mark.parametrize("card", CATALOG.values(), ids=list(CATALOG))
+def test_a_card_agrees_with_itself_and_with_the_others(card):
+    assert CATALOG[card.id] is card
+    names = [item.name for item in card.parameters]
+    assert len(set(names)) == len(names)
+    assert {"num_points", "seed"} <= set(names) <= {item.name for item in PARAMETERS}
+    assert set(card.default_outputs) <= set(card.outputs) <= set(OUTPUTS)
+    resolved = card.resolve({})
+    assert card.resolve(resolved) == resolved
+
+
+def test_the_default_is_in_the_catalogue():
+    assert get_card(DEFAULT_MODEL).id == DEFAULT_MODEL
+    with pytest.raises(UnknownModelError, match=DEFAULT_MODEL):
+        get_card("nope")
+
+
+def test_form_text_becomes_values_of_the_parameters_own_types():
+    asked = {"steps": "8", "sampler": "heun", "guidance_scale": "2.5", "candidates": "4"}
+    resolved = SAMPLES.resolve({**asked, "seed": 3})
+    assert resolved == {
+        "num_points": 4096,
+        "seed": 3,
+        "steps": 8,
+        "sampler": "heun",
+        "guidance_scale": 2.5,
+        "candidates": 4,
+    }
+
+
+def test_a_card_may_have_its_own_default():
+    card = replace(SAMPLES, parameters=(replace(STEPS, default=4),))
+    assert card.resolve({}) == {"steps": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("steps", 65),
+        ("steps", "8.5"),
+        ("steps", "many"),
+        ("sampler", "Euler"),
+        ("sampler", ""),
+        ("guidance_scale", "-0.1"),
+        ("guidance_scale", "10.1"),
+        ("guidance_scale", "nan"),
+        ("candidates", 0),
+        ("candidates", 9),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_name(name, value):
+    with pytest.raises(ParameterError) as error:
+        SAMPLES.resolve({name: value})
+    assert error.value.field == name
+
+
+@pytest.mark.parametrize("name", ["steps", "sampler", "guidance_scale", "candidates"])
+def test_draft_samples_nothing(name):
+    with pytest.raises(ParameterError, match="no such parameter"):
+        DRAFT.resolve({name: 1})
