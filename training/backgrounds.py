@@ -81,9 +81,14 @@ def composite(
 
 
 def damage_colors(rgb: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Exposure, contrast, and sometimes blur and JPEG: [S, S, 3] in 0..255 to bytes."""
+    """Exposure, contrast, white balance, and sometimes blur and JPEG: [S, S, 3] in 0..255 to
+    bytes."""
     contrast, exposure = rng.uniform(0.85, 1.15), rng.uniform(0.85, 1.15)
-    rgb = ((rgb - 128) * np.float32(contrast) + 128) * np.float32(exposure)
+    gain = np.full(3, exposure, np.float32)
+    if rng.random() < 0.4:  # a wrong white balance: warm or cold, a little green or magenta
+        warm, green = rng.normal(0, 0.08), rng.normal(0, 0.025)
+        gain *= np.exp([warm, green, -warm]).astype(np.float32)
+    rgb = ((rgb - 128) * np.float32(contrast) + 128) * gain
     if rng.random() < 0.2:
         rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 1.1)))
     picture = np.clip(rgb, 0, 255).astype(np.uint8)
@@ -99,7 +104,9 @@ def damage_alpha(alpha: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
     kind = rng.random()
     kernel = np.ones((3, 3), np.uint8)
     if kind < 0.1:
-        return np.asarray(cv2.erode(alpha, kernel), np.uint8)
+        eroded = np.asarray(cv2.erode(alpha, kernel), np.uint8)
+        thin = 2 * np.count_nonzero(eroded > 127) < np.count_nonzero(alpha > 127)
+        return alpha if thin else eroded
     if kind < 0.2:
         return np.asarray(cv2.dilate(alpha, kernel), np.uint8)
     if kind < 0.27:

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from training.backgrounds import composite, damage_alpha, damage_colors, random_background
+from training.bodies.anatomy import Anatomy
+from training.bodies.generate import random_body
 from training.camera import (
     Camera,
     DegenerateMeshError,
@@ -21,12 +23,15 @@ from training.camera import (
     random_camera,
 )
 from training.materials import recolour
-from training.meshes import MeshPack, PackMesh, Split
+from training.meshes import BODY_SOURCE, MeshPack, PackMesh, Split
+from training.occlusion import Border, random_border, random_cover
 from training.render import Layer, Scene, random_light, render_layers, render_picture
 from training.surface import sample_outer_surface
 
 N_POINTS = 1024
 MAX_STRETCH = 0.15
+OCCLUDED_SHARE, CUT_SHARE = 0.15, 0.05  # of the pictures; the truth stays whole
+GENERATED_SHARE = 0.5  # of the bodies
 MIN_PIXELS = 40  # of the target grid: an object seen edge-on teaches nothing
 
 
@@ -64,7 +69,8 @@ def make_sample(
 ) -> TrainingSample:
     """Render one random sample of `mesh`. Raises DegenerateMeshError if too little is visible."""
     camera, framed = random_camera(rng, _stretched(mesh.vertices, rng))
-    window = _jittered_window(framed, camera, rng)
+    border = random_border(framed, camera, rng) if rng.random() < CUT_SHARE else None
+    window = _jittered_window(framed, camera, border, rng)
     scene = Scene(framed, mesh.faces)
     front, back = render_layers(scene, camera, window, target_size)
     mask = front.mask & back.mask
@@ -73,8 +79,9 @@ def make_sample(
     colors = recolour(mesh, rng)
     light = random_light(rng, camera)
     surface = sample_outer_surface(scene, n_points, rng)
+    picture = render_picture(scene, colors, camera, window, light, size)
     sample = TrainingSample(
-        picture=_damaged(render_picture(scene, colors, camera, window, light, size), rng),
+        picture=_damaged(picture, None if border is None else border.beyond(window, size), rng),
         mask=mask,
         front=front.position * mask[..., None],
         back=back.position * mask[..., None],
@@ -98,10 +105,11 @@ def _stretched(vertices: NDArray[np.float32], rng: np.random.Generator) -> NDArr
 
 
 def _jittered_window(
-    framed: NDArray[np.float32], camera: Camera, rng: np.random.Generator
+    framed: NDArray[np.float32], camera: Camera, border: Border | None, rng: np.random.Generator
 ) -> Window:
     fill = rng.uniform(0.80, 0.95)
-    window = crop_window(framed, camera, fill)
+    crop = crop_window if border is None else border.crop_window
+    window = crop(framed, camera, fill)
     dx, dy = rng.uniform(-1, 1, 2) * min(0.06, 0.8 * (1 - fill)) * window.h
     return Window(window.cx + dx, window.cy + dy, window.h)
 
@@ -110,10 +118,23 @@ def _albedo(layer: Layer, colors: NDArray[np.uint8], mask: NDArray[np.bool_]) ->
     return np.where(mask[..., None], colors[layer.face], np.uint8(0))
 
 
-def _damaged(rgba: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    background = random_background(rng, rgba.shape[0])
-    rgb = composite(rgba, background, soft=rng.random() < 0.5)
-    return np.dstack([damage_colors(rgb, rng), damage_alpha(rgba[..., 3], rng)])
+def _damaged(
+    rgba: NDArray[np.uint8], outside: NDArray[np.bool_] | None, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A rendered picture [S, S, 4] as a photograph of something would give it; nothing is known of
+    the pixels `outside` [S, S] of it."""
+    size = rgba.shape[0]
+    rgb = composite(rgba, random_background(rng, size), soft=rng.random() < 0.5)
+    alpha = rgba[..., 3]
+    if rng.random() < OCCLUDED_SHARE:
+        cover = random_cover(alpha, rng)
+        if cover is not None:
+            rgb += (random_background(rng, size) - rgb) * cover[..., None]
+            alpha = np.rint(alpha * (1 - cover)).astype(np.uint8)
+    picture = np.dstack([damage_colors(rgb, rng), damage_alpha(alpha, rng)])
+    if outside is not None:
+        picture[outside] = 0
+    return picture
 
 
 def mirrored(sample: TrainingSample) -> TrainingSample:
@@ -138,6 +159,8 @@ def mirrored(sample: TrainingSample) -> TrainingSample:
 class TrainingStream(IterableDataset[dict[str, Tensor]]):
     """An endless stream of batches; each tensor is a field of TrainingSample with a leading B.
 
+    With `anatomy`, GENERATED_SHARE of the bodies are made on the spot instead of the pack's own.
+
     Use it as `DataLoader(stream, batch_size=None, num_workers=k)`: every worker draws from a
     random stream of its own, fixed by `seed` and the worker's number.
     """
@@ -152,6 +175,7 @@ class TrainingStream(IterableDataset[dict[str, Tensor]]):
         size: int = 128,
         target_size: int = 64,
         n_points: int = N_POINTS,
+        anatomy: Anatomy | None = None,
     ) -> None:
         self.pack = pack
         self.indices = indices
@@ -161,6 +185,7 @@ class TrainingStream(IterableDataset[dict[str, Tensor]]):
         self.size = size
         self.target_size = target_size
         self.n_points = n_points
+        self.anatomy = anatomy
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         info = get_worker_info()
@@ -173,11 +198,17 @@ class TrainingStream(IterableDataset[dict[str, Tensor]]):
     def _draw(self, rng: np.random.Generator) -> TrainingSample:
         while True:
             pick = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.indices) - 1)
-            mesh = self.pack.mesh(int(self.indices[pick]))
+            mesh = self._mesh(int(self.indices[pick]), rng)
             try:
                 return make_sample(mesh, rng, self.size, self.target_size, self.n_points)
             except DegenerateMeshError:
                 continue
+
+    def _mesh(self, number: int, rng: np.random.Generator) -> PackMesh:
+        is_body = self.pack.sources[number] == BODY_SOURCE
+        if self.anatomy is not None and is_body and rng.random() < GENERATED_SHARE:
+            return random_body(rng, self.anatomy)
+        return self.pack.mesh(number)
 
 
 def collate(samples: list[TrainingSample]) -> dict[str, Tensor]:

@@ -208,7 +208,11 @@ def load_config(path: Path) -> tuple[TrainConfig, Objective]:
     return config, objectives.build(config.model, raw)
 
 
-def _anatomy(config: TrainConfig) -> Anatomy | None:
+def body_source(config: TrainConfig) -> Anatomy | None:
+    """What bodies are generated from, None where no archive lies beside the pack.
+
+    Raises FileNotFoundError for an archive that the configuration names, AnatomyError.
+    """
     archive = Path(config.bodies) if config.bodies else Path(config.pack).with_name(BODY_ARCHIVE)
     if not config.bodies and not archive.is_file():
         print(f"no {archive}: no bodies are generated, only the pack's are drawn", flush=True)
@@ -240,7 +244,7 @@ def main() -> None:
         size=objective.image_size,
         target_size=objective.image_size // 2,
         n_points=objective.n_points,
-        anatomy=_anatomy(config),
+        anatomy=body_source(config),
     )
     trainer.fit(stream, args.minutes)
     if args.export:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from tests.training.bodies.figure import write_archive
 from tests.training.shapes import box, i32, sphere, u8
+from training.bodies.anatomy import Anatomy
 from training.meshes import MeshPack
 
 CATEGORIES = ("food", "toy", "tool")
@@ -36,3 +38,13 @@ def pack(tmp_path_factory):
     lines += [f"{path},{category},{tier},{source},1" for path, category, tier, source in rows]
     (folder / "manifest.csv").write_text("\n".join(lines))
     return MeshPack.load(folder / "pack.npz", folder / "manifest.csv")
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("bodies") / "makehuman.tar.xz")
+
+
+@pytest.fixture(scope="session")
+def anatomy(archive):
+    return Anatomy.load(archive)

@@ -46,3 +46,23 @@ def test_alpha_is_mostly_true_and_never_far_off():
     for mask in masks:
         assert (mask[11:21, 11:21] == 255).all()
         assert not mask[:4].any()
+
+
+def test_thin_things_are_not_eroded_away():
+    alpha = np.zeros((32, 32), np.uint8)
+    alpha[:, 15:17] = 255
+    for seed in range(60):
+        assert np.count_nonzero(damage_alpha(alpha, np.random.default_rng(seed)) > 127) >= 32
+
+
+def test_exposure_and_white_balance_vary():
+    grey = np.full((8, 8, 3), 128, np.float32)
+    means = [
+        damage_colors(grey, np.random.default_rng(seed)).reshape(-1, 3).mean(axis=0)
+        for seed in range(60)
+    ]
+    level, cast = np.mean(means, axis=1), np.ptp(means, axis=1)
+    assert level.min() < 115
+    assert level.max() > 140
+    assert (cast < 3).sum() > 20  # most are neutral
+    assert (cast > 6).sum() > 8

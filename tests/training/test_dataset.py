@@ -140,6 +140,53 @@ def test_workers_draw_different_samples(pack, monkeypatch):
     assert not torch.equal(*pictures)
 
 
+def bodies_only(pack, anatomy):
+    numbers = np.flatnonzero(np.array(pack.sources) == "makehuman")
+    weights = np.full(len(numbers), 1.0)
+    return TrainingStream(pack, numbers, weights, 0, 1, 32, 16, 0, anatomy)
+
+
+def test_half_of_the_bodies_are_generated(pack, anatomy):
+    drawn = bodies_only(pack, anatomy)
+    numbers = np.random.default_rng(0)
+    paths = [drawn._mesh(int(drawn.indices[0]), numbers).path for _ in range(60)]
+    assert 15 < paths.count("makehuman/human/generated.glb") < 45
+    only_pack = bodies_only(pack, None)
+    assert only_pack._mesh(int(drawn.indices[0]), numbers).path == pack.paths[drawn.indices[0]]
+
+
+def test_other_objects_are_never_replaced_by_bodies(pack, anatomy):
+    drawn = stream(pack, anatomy=anatomy)
+    food = pack.categories.index("food")
+    rng = np.random.default_rng(0)
+    assert {drawn._mesh(food, rng).path for _ in range(20)} == {pack.paths[food]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_lies_beyond_the_border_is_unknown_but_learnt(seed, monkeypatch):
+    monkeypatch.setattr("training.dataset.CUT_SHARE", 1.0)
+    drawn = sample(seed)
+    blank = (drawn.picture == 0).all(axis=2)
+    lines = blank.all(axis=0).sum() + blank.all(axis=1).sum()
+    assert lines > 0
+    small = blank.reshape(64, 2, 64, 2).all(axis=(1, 3))
+    assert (drawn.mask & small).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_truth_of_an_occluded_picture_is_whole(seed, monkeypatch):
+    monkeypatch.setattr("training.dataset.damage_alpha", lambda alpha, rng: alpha)
+    monkeypatch.setattr("training.dataset.mirrored", lambda drawn: drawn)
+    monkeypatch.setattr("training.dataset.CUT_SHARE", 0.0)
+    monkeypatch.setattr("training.dataset.OCCLUDED_SHARE", 0.0)
+    whole = sample(seed)
+    monkeypatch.setattr("training.dataset.OCCLUDED_SHARE", 1.0)
+    hidden = sample(seed)
+    np.testing.assert_array_equal(hidden.mask, whole.mask)
+    lost = 1 - (hidden.picture[..., 3] > 127).sum() / (whole.picture[..., 3] > 127).sum()
+    assert 0.01 < lost < 0.21
+
+
 def test_a_loader_passes_the_batches_on(pack):
     loader = DataLoader(stream(pack), batch_size=None)
     assert torch.equal(next(iter(loader))["picture"], next(iter(stream(pack)))["picture"])

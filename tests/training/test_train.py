@@ -13,7 +13,7 @@ from training.dataset import TrainingStream
 from training.export import export
 from training.meshes import sample_weights, split
 from training.objectives import DiffusionConfig, DiffusionObjective, DraftObjective
-from training.train import TrainConfig, Trainer, load_config
+from training.train import TrainConfig, Trainer, body_source, load_config
 
 SMALL = DraftConfig(image_size=32, channels=(8, 16, 16), width=32, layers=1, heads=2)
 SMALL_DENOISER = DenoiserConfig(width=32, features=16, latents=8, rounds=2, heads=2)
@@ -136,3 +136,15 @@ def test_an_unknown_setting_is_refused(tmp_path):
     path.write_text(table.replace("draft", "drft"))
     with pytest.raises(ValueError, match="drft"):
         load_config(path)
+
+
+def test_bodies_are_generated_where_an_archive_lies_beside_the_pack(
+    config, archive, tmp_path, capsys
+):
+    bare = replace(config, pack=str(tmp_path / "pack.npz"))
+    assert body_source(bare) is None
+    assert "only the pack's" in capsys.readouterr().out
+    beside = replace(config, pack=str(archive.with_name("pack.npz")))
+    assert body_source(beside) is not None
+    with pytest.raises(FileNotFoundError):
+        body_source(replace(config, bodies=str(tmp_path / "none.tar.xz")))

@@ -15,6 +15,7 @@ import fast_simplification
 import numpy as np
 from numpy.typing import NDArray
 
+BODY_ARCHIVE = "makehuman.tar.xz"
 BODY_FACES = 5000
 BODY, EYES, HAIR, SKIRT = range(4)
 HEAD, TORSO, ARM, LEG = range(4)

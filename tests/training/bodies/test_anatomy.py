@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from tests.training.bodies.conftest import PLACES, write_archive
+from tests.training.bodies.figure import PLACES, write_archive
 from training.bodies.anatomy import (
     ARM,
     BODY,

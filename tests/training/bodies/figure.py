@@ -1,12 +1,13 @@
+"""A small archive of MakeHuman's form."""
+
 import io
 import json
 import tarfile
 
 import numpy as np
-import pytest
 
 from tests.training.shapes import BOX_CORNERS
-from training.bodies.anatomy import BONES, DETAILS, Anatomy
+from training.bodies.anatomy import BONES, DETAILS
 
 # A figure of one box per bone: heads of the left side, in decimetres, and the bone above.
 TRUNK = ("root", "spine05", "spine04", "spine03", "spine02", "spine01")
@@ -99,13 +100,3 @@ def _targets(n_vertices):
         dz=moved[..., 2].reshape(-1),
     )
     return file.getvalue()
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory):
-    return write_archive(tmp_path_factory.mktemp("bodies") / "makehuman.tar.xz")
-
-
-@pytest.fixture(scope="session")
-def anatomy(archive):
-    return Anatomy.load(archive)
