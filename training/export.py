@@ -1,22 +1,60 @@
 """Write the averaged weights of a run in the served form: `python -m training.export RUN OUT`.
 
-Prints the line that pins the file in `models/catalog.py`.
+Prints the lines that pin the files in `models/catalog.py`.
 """
 
 import argparse
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
+
+MAX_BYTES = 16_000_000  # of a file in the repository
 
 
-def export(checkpoint: Path, out: Path) -> str:
-    """fp16 safetensors of the checkpoint's average; returns the file's sha256."""
+def export(checkpoint: Path, out: Path, max_bytes: int = MAX_BYTES) -> list[Path]:
+    """fp16 safetensors of the checkpoint's average.
+
+    Where one file would be larger than `max_bytes`, OUT.safetensors becomes OUT-1.safetensors,
+    OUT-2.safetensors and so on; a single tensor is never divided.
+
+    Returns:
+        The files, in order.
+    """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     tensors = {name: t.to(torch.float16).contiguous() for name, t in state["average"].items()}
-    save_file(tensors, out, metadata={"format": "pt", "samples": str(state["samples"])})
-    return hashlib.sha256(out.read_bytes()).hexdigest()
+    pieces = list(_pieces(tensors, max_bytes))
+    paths = [out] if len(pieces) == 1 else [_numbered(out, k + 1) for k in range(len(pieces))]
+    for piece, path in zip(pieces, paths, strict=True):
+        save_file(piece, path, metadata={"format": "pt", "samples": str(state["samples"])})
+    return paths
+
+
+def _pieces(tensors: dict[str, Tensor], max_bytes: int) -> Iterator[dict[str, Tensor]]:
+    room = max_bytes - 200 * len(tensors)  # for the header
+    piece: dict[str, Tensor] = {}
+    used = 0
+    for name, tensor in tensors.items():
+        if piece and used + tensor.nbytes > room:
+            yield piece
+            piece, used = {}, 0
+        piece[name] = tensor
+        used += tensor.nbytes
+    yield piece
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def pin(path: Path) -> str:
+    """The line of the catalogue for a weight file."""
+    data = path.read_bytes()
+    name = f"{path.parent.name}/{path.name}"
+    return f'WeightFile("{name}", "{hashlib.sha256(data).hexdigest()}", {len(data)}),'
 
 
 def main() -> None:
@@ -24,8 +62,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("out", type=Path, help="safetensors file to write")
     args = parser.parse_args()
-    digest = export(args.run / "checkpoint.pt", args.out)
-    print(f'WeightFile("{args.out.name}", "{digest}", {args.out.stat().st_size})')
+    for path in export(args.run / "checkpoint.pt", args.out):
+        print(pin(path))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from training import objectives
 from training.bodies.anatomy import BODY_ARCHIVE, Anatomy
 from training.dataset import TrainingStream
-from training.export import export
+from training.export import export, pin
 from training.meshes import MeshPack, sample_weights, split
 from training.objectives import Objective
 
@@ -248,7 +248,8 @@ def main() -> None:
     )
     trainer.fit(stream, args.minutes)
     if args.export:
-        print(args.export, export(trainer.folder / "checkpoint.pt", args.export), flush=True)
+        for path in export(trainer.folder / "checkpoint.pt", args.export):
+            print(pin(path), flush=True)
 
 
 if __name__ == "__main__":

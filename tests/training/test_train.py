@@ -10,7 +10,7 @@ from models.diffusion.denoiser import DenoiserConfig
 from models.diffusion.network import BozzettoConfig
 from models.feedforward.draft import DraftConfig, DraftNet
 from training.dataset import TrainingStream
-from training.export import export
+from training.export import export, pin
 from training.meshes import sample_weights, split
 from training.objectives import DiffusionConfig, DiffusionObjective, DraftObjective
 from training.train import TrainConfig, Trainer, body_source, load_config
@@ -109,8 +109,8 @@ def test_the_average_is_exported_in_half_precision(config, stream, tmp_path):
     trainer = Trainer(replace(config, total_samples=8), draft())
     trainer.fit(stream, minutes=1)
     out = tmp_path / "draft.safetensors"
-    digest = export(trainer.folder / "checkpoint.pt", out)
-    assert digest == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert export(trainer.folder / "checkpoint.pt", out) == [out]
+    assert hashlib.sha256(out.read_bytes()).hexdigest() in pin(out)
     tensors = load_file(out)
     assert {t.dtype for t in tensors.values()} == {torch.float16}
     expected = trainer.average.state_dict()
@@ -118,6 +118,17 @@ def test_the_average_is_exported_in_half_precision(config, stream, tmp_path):
         tensors["head.bias"].float(), expected["head.bias"], atol=1e-3, rtol=1e-3
     )
     DraftNet(SMALL).load_state_dict(tensors)
+
+
+def test_large_weights_are_exported_in_pieces(config, stream, tmp_path):
+    trainer = Trainer(config, draft())
+    trainer.save()
+    checkpoint, out = trainer.folder / "checkpoint.pt", tmp_path / "weights.safetensors"
+    pieces = export(checkpoint, out, max_bytes=60_000)
+    assert [path.name for path in pieces[:2]] == ["weights-1.safetensors", "weights-2.safetensors"]
+    assert all(path.stat().st_size <= 60_000 for path in pieces)
+    joined = {name: t for path in pieces for name, t in load_file(path).items()}
+    assert joined.keys() == trainer.net.state_dict().keys()
 
 
 def test_an_unknown_setting_is_refused(tmp_path):
