@@ -1,0 +1,93 @@
+"""From a sampled cloud to one that is served: strays, candidates, the picture's own colours."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+from torch.nn import functional as F
+
+FloatArray = NDArray[np.float32]
+
+_NEIGHBOURS = 4
+_LONELY = 3.0  # times the median distance to the fourth neighbour
+_OUTLINE_SIDE = 48
+_IN_FRONT = 0.12  # of view space: how far behind the first point of its pixel one is still seen
+
+
+def without_strays(points: FloatArray, count: int) -> NDArray[np.intp]:
+    """Which `count` of the points [N, 3] to keep: the loneliest go first, then the last ones.
+
+    Raises:
+        ValueError: fewer points than are wanted.
+    """
+    if len(points) < count:
+        raise ValueError(f"{count} points cannot be kept of {len(points)}")
+    distance, _ = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
+    apart = distance[:, -1]
+    loneliness = np.where(apart > _LONELY * np.median(apart), apart, 0.0)
+    order = np.argsort(loneliness, kind="stable")
+    return np.sort(order[:count])
+
+
+def best_outline(candidates: Sequence[FloatArray], alpha: FloatArray) -> int:
+    """Which of the clouds [N, 3] of view space fits the outline best, by intersection over union.
+
+    Args:
+        alpha: [S, S] 0..1, of the crop.
+    """
+    size = (_OUTLINE_SIDE, _OUTLINE_SIDE)
+    wanted = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) >= 0.5
+    scores = [outline_overlap(outline(points), wanted) for points in candidates]
+    return int(np.argmax(scores))
+
+
+def outline(points: FloatArray, side: int = _OUTLINE_SIDE) -> NDArray[np.bool_]:
+    """The pixels [side, side] that a cloud of view space covers, small gaps closed."""
+    cells = np.floor((points[:, :2] * [1, -1] + 1) * (side / 2)).astype(np.int64)
+    inside = ((cells >= 0) & (cells < side)).all(axis=1)
+    covered = np.zeros((side, side), np.uint8)
+    covered[cells[inside, 1], cells[inside, 0]] = 1
+    closed = cv2.morphologyEx(covered, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return np.asarray(closed > 0)
+
+
+def outline_overlap(covered: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
+    """Intersection over union; 1 where both are empty."""
+    union = int((covered | wanted).sum())
+    return int((covered & wanted).sum()) / union if union else 1.0
+
+
+def own_colors(points: Tensor, colors: Tensor, normals: Tensor, rgba: Tensor) -> Tensor:
+    """`colors`, or the picture's own where a point can be seen in it.
+
+    Args:
+        points, colors, normals: [1, N, 3] as in `Denoised`.
+        rgba: [1, 4, S, S] 0..1, straight alpha.
+
+    Returns:
+        [1, N, 3] sRGB, 0..1.
+    """
+    grid = torch.stack([points[..., 0], -points[..., 1]], dim=-1)[:, :, None]
+    weighted = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], dim=1)
+    found = F.grid_sample(weighted, grid, padding_mode="zeros", align_corners=False)[..., 0]
+    alpha = found[:, 3:].transpose(1, 2)  # [1, N, 1]
+    shown = found[:, :3].transpose(1, 2) / alpha.clamp(min=1e-3)
+    facing = torch.sigmoid((normals[..., 2:] - 0.1) * 12)
+    seen = facing * (_first(points) & (alpha[..., 0] > 0.3))[..., None]
+    return torch.lerp(colors.clamp(0, 1), shown, seen)
+
+
+def _first(points: Tensor) -> Tensor:
+    """[1, N] bool: about as near to the camera as any point of the same pixel."""
+    side = _OUTLINE_SIDE
+    cells = ((points[0, :, :2] * points.new_tensor([1, -1]) + 1) * (side / 2)).long()
+    cells = cells.clamp(0, side - 1)
+    cell = cells[:, 1] * side + cells[:, 0]
+    depth = points[0, :, 2]
+    nearest = torch.full((side * side,), -torch.inf, device=points.device)
+    nearest = nearest.scatter_reduce(0, cell, depth, "amax")
+    return (depth > nearest[cell] - _IN_FRONT)[None]

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from models.diffusion.cleaning import (
+    best_outline,
+    outline,
+    outline_overlap,
+    own_colors,
+    without_strays,
+)
+
+
+def disc(radius, count=4000, seed=0):
+    rng = np.random.default_rng(seed)
+    angle, r = rng.uniform(0, 2 * np.pi, count), radius * np.sqrt(rng.random(count))
+    return np.stack([r * np.cos(angle), r * np.sin(angle), 0 * r], 1).astype(np.float32)
+
+
+def alpha(radius, side=96):
+    ticks = (np.arange(side) + 0.5) * 2 / side - 1
+    return (np.hypot(ticks, ticks[:, None]) < radius).astype(np.float32)
+
+
+def test_the_lonely_go_first():
+    cloud = np.concatenate([disc(0.5, 500), [[3, 0, 0], [0, -2, 1]]]).astype(np.float32)
+    kept = without_strays(cloud, 500)
+    assert kept.tolist() == list(range(500))
+
+
+def test_without_strays_the_last_ones_go():
+    side = np.linspace(-1, 1, 20)
+    even = np.stack([*np.meshgrid(side, side), np.zeros((20, 20))], -1).reshape(-1, 3)
+    assert without_strays(even.astype(np.float32), 380).tolist() == list(range(380))
+
+
+def test_a_flood_of_equal_points_is_kept():
+    assert len(without_strays(np.zeros((300, 3), np.float32), 256)) == 256
+
+
+def test_too_few_points_are_an_error():
+    with pytest.raises(ValueError, match="5 points cannot be kept of 3"):
+        without_strays(disc(1, 3), 5)
+
+
+def test_the_outline_that_fits_is_chosen():
+    clouds = [disc(0.3), disc(0.62), disc(0.9)]
+    assert best_outline(clouds, alpha(0.6)) == 1
+    assert best_outline(clouds[::-1], alpha(0.6)) == 1
+    assert outline_overlap(outline(disc(0.6, 20_000)), alpha(0.6, 48) > 0) > 0.9
+
+
+def test_up_is_up_in_the_outline():
+    covered = outline(disc(0.2) + np.float32([0.5, 0.5, 0]))
+    rows, columns = np.nonzero(covered)
+    assert rows.max() < 24 <= columns.min()
+
+
+def test_nothing_covers_nothing():
+    away = outline(np.full((10, 3), 5, np.float32))
+    assert not away.any()
+    assert outline_overlap(away, away) == 1
+
+
+def test_the_picture_colours_what_can_be_seen():
+    """In front, facing the camera, inside the outline; nothing else."""
+    at = torch.tensor([[[0.0, 0, 0.4], [0.0, 0, -0.4], [0.9, 0.9, 0.0], [0.3, 0, 0.4]]])
+    normals = torch.tensor([[[0.0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, -1]]])
+    blue, red = torch.tensor([0.0, 0, 1]), torch.tensor([1.0, 0, 0])
+    rgba = torch.cat([red.view(3, 1, 1).expand(3, 96, 96), torch.from_numpy(alpha(0.6))[None]])
+    colors = own_colors(at, blue.expand(1, 4, 3), normals, rgba[None])[0]
+    torch.testing.assert_close(colors[0], red, atol=1e-3, rtol=0)
+    for hidden in colors[1:]:
+        torch.testing.assert_close(hidden, blue, atol=1e-3, rtol=0)
