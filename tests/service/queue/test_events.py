@@ -42,7 +42,8 @@ async def test_the_whole_history_then_the_end(
         "state", "state", "progress", "progress", "state", "done",
     ]  # fmt: skip
     assert short(events) == ["queued", "running", 1, 2, "succeeded", "succeeded"]
-    assert events[2].data == {"percent": 50, "stage": "reconstruct", "step": 1, "steps": 2}
+    half = {"percent": 50, "stage": "reconstruct", "step": 1, "steps": 2, "preview": None}
+    assert events[2].data == half
 
 
 async def test_replay_starts_after_the_last_event_seen(
