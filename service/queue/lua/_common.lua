@@ -60,6 +60,8 @@ local function read(id)
   for i = 1, #flat, 2 do
     job[flat[i]] = flat[i + 1]
   end
+  -- Written when all models shared one queue: such a job can end, and must not stop housekeeping.
+  job.model = job.model or cjson.decode(job.request).model
   return job
 end
 

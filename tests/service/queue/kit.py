@@ -6,7 +6,7 @@ from typing import Any
 from service.jobs import ACTIVE, Artifact, InputInfo, JobError, JobRequest, JobState, new_job_id
 from service.queue.keys import GROUP, PRIORITIES, Keys
 from service.queue.redis_queue import RedisJobQueue
-from tests.polling import eventually
+from tests.polling import eventually, eventually_async
 
 MESH = Artifact("mesh.glb", "j/1/mesh.glb", "model/gltf-binary", 12, "ab" * 32, vertices=3, faces=1)
 TRY_AGAIN = JobError("out_of_memory", "no room", retryable=True)
@@ -38,6 +38,15 @@ async def submit_late(queue: RedisJobQueue, raw: Any) -> str:
     deadline_at = job.deadline_at
     eventually(lambda: float("{}.{:06}".format(*raw.time())) > deadline_at)
     return job_id
+
+
+async def listening(raw: Any) -> None:
+    """Returns once a client of the server blocks."""
+
+    async def blocked() -> bool:
+        return bool(raw.info("clients")["blocked_clients"])
+
+    await eventually_async(blocked)
 
 
 def check_invariants(raw: Any, prefix: str) -> None:

@@ -12,8 +12,7 @@ from service.queue.contract import JobFinalError, Lease, StaleLeaseError
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import QueueSettings
-from tests.polling import eventually_async
-from tests.service.queue.kit import HOPELESS, MESH, TRY_AGAIN, submit, submit_late
+from tests.service.queue.kit import HOPELESS, MESH, TRY_AGAIN, listening, submit, submit_late
 
 SHORT_LEASE = QueueSettings(lease_s=0.2)
 
@@ -50,13 +49,6 @@ async def test_a_young_low_job_waits_for_all_high_ones(queue: RedisJobQueue, mak
     low = await submit(queue, priority="low")
     high = [await submit(queue, priority="high") for _ in range(8)]
     assert [lease.job.id for lease in worker.claim("w", {"draft": 9}, block_ms=0)] == [*high, low]
-
-
-async def listening(raw) -> None:
-    async def blocked() -> bool:
-        return bool(raw.info("clients")["blocked_clients"])
-
-    await eventually_async(blocked)
 
 
 async def test_an_idle_worker_wakes_for_a_new_job(

@@ -10,8 +10,7 @@ from service.queue.keys import Keys
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import QueueSettings
-from tests.service.queue.kit import TRY_AGAIN, submit
-from tests.service.queue.test_claim import listening
+from tests.service.queue.kit import TRY_AGAIN, listening, submit, submit_late
 
 
 def beat(
@@ -156,6 +155,18 @@ async def test_stats_tell_the_models_apart(queue: RedisJobQueue, worker: RedisWo
     assert stats.served == {"a", "c"}
     assert [stats.serving(model) for model in "abc"] == [2, 0, 1]
     assert stats.of("c").waiting == 0
+
+
+async def test_jobs_of_the_time_of_one_queue_can_end(
+    queue: RedisJobQueue, worker: RedisWorkerQueue, raw, prefix: str
+) -> None:
+    late, canceled = await submit_late(queue, raw), await submit(queue)
+    for job_id in (late, canceled):
+        raw.hdel(f"{prefix}:job:{job_id}", "model")
+    assert worker.claim("w", {"other": 1}, block_ms=0) == []
+    assert (await queue.cancel(canceled)).state == JobState.CANCELED
+    assert (await queue.delete(late)).state == JobState.EXPIRED
+    await queue.delete(canceled)
 
 
 def test_a_hash_tag_in_the_prefix_holds_all_keys_in_one_slot() -> None:
