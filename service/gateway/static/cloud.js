@@ -4,12 +4,13 @@ const VERTEX = `#version 300 es
 layout(location=0) in vec3 position;
 layout(location=1) in vec3 normal;
 layout(location=2) in vec3 color;
+layout(location=3) in vec3 before;
 uniform mat4 view, projection;
-uniform float radius, pixels;
+uniform float radius, pixels, blend;
 out vec3 tint;
 out vec3 facing;
 void main() {
-  vec4 eye = view * vec4(position, 1.0);
+  vec4 eye = view * vec4(mix(before, position, blend), 1.0);
   gl_Position = projection * eye;
   gl_PointSize = clamp(2.0 * radius * projection[1][1] * pixels * 0.5 / gl_Position.w, 1.5, 64.0);
   facing = mat3(view) * normal;
@@ -41,6 +42,7 @@ void main() {
 
 const START = { turn: -0.4, tilt: 0.18, distance: 2.1 };
 const FIELD = 0.65; // vertical field of view, radians
+const GLIDE_MS = 350; // from one preview to the next
 
 export class CloudView {
   constructor(canvas) {
@@ -66,8 +68,13 @@ export class CloudView {
     this.redraw();
   }
 
-  show(cloud) {
+  /** With `stay` the camera does not move, and points glide over from the cloud before. */
+  show(cloud, { stay = false } = {}) {
     const gl = this.gl;
+    const glide = stay && !this.still && this.cloud?.count === cloud.count;
+    const before = glide ? this.positions(performance.now()) : cloud.positions;
+    this.before = before;
+    this.shown = glide ? performance.now() : -Infinity;
     this.cloud = cloud;
     this.count = cloud.count;
     gl.bindVertexArray(this.array);
@@ -80,9 +87,25 @@ export class CloudView {
     put(this.buffers[0], 0, cloud.positions, gl.FLOAT, false);
     put(this.buffers[1], 1, cloud.normals, gl.FLOAT, false);
     put(this.buffers[2], 2, cloud.colors, gl.UNSIGNED_BYTE, true);
-    // Discs that just overlap: the points share a surface of about that of a unit ball.
-    this.radius = Math.min(Math.max(1.0 / Math.sqrt(Math.max(cloud.count, 1)), 0.004), 0.03);
-    this.reset();
+    put(this.buffers[3], 3, before, gl.FLOAT, false);
+    // Discs that just overlap: the points share a surface of about that of a unit ball. Points
+    // without normals are on no surface yet.
+    const size = cloud.normals.some(Boolean) ? 1.0 : 0.6;
+    this.radius = Math.min(Math.max(size / Math.sqrt(Math.max(cloud.count, 1)), 0.004), 0.03);
+    if (stay) this.redraw();
+    else this.reset();
+  }
+
+  /** How far the points have come from the cloud before, 0 to 1. */
+  blend(now) {
+    const share = Math.min(Math.max((now - this.shown) / GLIDE_MS, 0), 1);
+    return share * share * (3 - 2 * share);
+  }
+
+  /** Where the points of the cloud on the screen are now. */
+  positions(now) {
+    const share = this.blend(now), { before } = this;
+    return this.cloud.positions.map((value, index) => before[index] + share * (value - before[index]));
   }
 
   prepare() {
@@ -100,10 +123,10 @@ export class CloudView {
     }
     this.program = program;
     this.places = Object.fromEntries(
-      ["view", "projection", "radius", "pixels", "solid"].map((name) => [name, gl.getUniformLocation(program, name)]),
+      ["view", "projection", "radius", "pixels", "blend", "solid"].map((name) => [name, gl.getUniformLocation(program, name)]),
     );
     this.array = gl.createVertexArray();
-    this.buffers = [gl.createBuffer(), gl.createBuffer(), gl.createBuffer()];
+    this.buffers = Array.from({ length: 4 }, () => gl.createBuffer());
   }
 
   redraw() {
@@ -121,6 +144,8 @@ export class CloudView {
       this.redraw();
     }
     this.drawn = now;
+    const blend = this.blend(now);
+    if (blend < 1) this.redraw();
     gl.viewport(0, 0, width, height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
@@ -130,6 +155,7 @@ export class CloudView {
     gl.uniformMatrix4fv(this.places.projection, false, this.projectionMatrix(width / height));
     gl.uniform1f(this.places.radius, this.radius);
     gl.uniform1f(this.places.pixels, height);
+    gl.uniform1f(this.places.blend, blend);
     gl.bindVertexArray(this.array);
     // Coverage from alpha gives soft edges without sorting. The samples that it covers are then
     // made opaque, so that the page does not shine through.

@@ -2,6 +2,7 @@
 
 import { Problem, call, follow, hasKey, setKey } from "/static/api.js";
 import { CloudView } from "/static/cloud.js";
+import { Options } from "/static/options.js";
 import { parsePly } from "/static/ply.js";
 
 const $ = (id) => document.getElementById(id);
@@ -14,6 +15,7 @@ let picture = null; // File or Blob
 let models = [];
 let current = null; // { job, stop: AbortController }
 let view = null;
+const options = new Options($("options"));
 
 function choose(blob) {
   if (!blob || !/^image\/(png|jpeg|webp)$/.test(blob.type)) {
@@ -69,33 +71,29 @@ async function showModels() {
     const name = model.title + (model.ready ? "" : " (no worker)");
     return new Option(name, model.id, false, false);
   }));
-  const ready = models.findIndex((model) => model.ready);
-  $("model").selectedIndex = Math.max(ready, 0);
-  showBounds();
+  const first = models.find((model) => model.default && model.ready)
+    ?? models.find((model) => model.ready) ?? models.find((model) => model.default);
+  if (first) $("model").value = first.id;
+  showCard();
 }
 
-function showBounds() {
-  const card = models.find((model) => model.id === $("model").value);
-  for (const [id, name] of [["points", "num_points"], ["seed", "seed"]]) {
-    const parameter = card?.parameters.find((item) => item.name === name);
-    $(id).closest(".row").hidden = !parameter;
-    if (!parameter) continue;
-    $(id).min = parameter.minimum;
-    $(id).max = parameter.maximum;
-    if (name === "num_points") $(id).placeholder = parameter.default;
-  }
+const chosenCard = () => models.find((model) => model.id === $("model").value);
+
+function showCard() {
+  const card = chosenCard();
+  options.offer(card);
+  $("about").textContent = card?.description ?? "";
 }
 
 function fields() {
   const form = new FormData();
-  const card = models.find((model) => model.id === $("model").value);
+  const card = chosenCard();
   form.append("image", picture, picture.name || "picture");
   if (card) {
     form.append("model", card.id);
     form.append("outputs", [...new Set(["points.ply", ...card.default_outputs])].join(","));
   }
-  form.append("num_points", $("points").value);
-  form.append("seed", $("seed").value);
+  options.write(form);
   form.append("remove_background", $("background").value);
   return form;
 }
@@ -106,6 +104,7 @@ async function submit(event) {
   if (!$("key-row").hidden) setKey($("key").value);
   clear();
   busy(true);
+  $("stage-area").classList.add("waiting");
   say("Sending the picture", 0);
   try {
     const job = await (await call("/reconstruct", { method: "POST", body: fields() })).json();
@@ -124,11 +123,39 @@ async function watch(job) {
   $("cancel").hidden = false;
   tellQueue(job);
   await follow(job.links.events, (event) => {
-    if (event.kind === "progress") say(STAGES[event.data.stage] || event.data.stage, event.data.percent, event.data);
+    if (event.kind === "progress") tellProgress(event.data);
     if (event.data.state === "running") say("A worker has begun", 1);
     if (event.data.state === "queued") tellQueue(job);
   }, stop.signal);
   await finish(await (await call(job.links.self)).json());
+}
+
+function tellProgress(progress) {
+  say(STAGES[progress.stage] || progress.stage, progress.percent, progress);
+  if (!progress.preview) return;
+  current.steps = progress.steps || current.steps;
+  peek(current, progress.preview);
+}
+
+/** Show the object as it is guessed now: one request at a time, for the newest only. */
+async function peek(job, preview) {
+  job.wanted = preview;
+  if (job.peeking) return;
+  job.peeking = true;
+  while (job === current && job.wanted.step !== job.peeked) {
+    const { url, step } = job.wanted;
+    try {
+      const points = parsePly(await (await call(url)).arrayBuffer());
+      if (job !== current) break;
+      draw(points, { stay: job.peeked !== undefined });
+      $("forming").textContent = `Taking shape · step ${step} of ${job.steps}`;
+      $("forming").hidden = false;
+    } catch {
+      // The job has just ended, or the next preview comes soon.
+    }
+    job.peeked = step;
+  }
+  job.peeking = false;
 }
 
 function tellQueue(job) {
@@ -137,27 +164,41 @@ function tellQueue(job) {
 }
 
 async function finish(job) {
-  $("status").hidden = true;
-  if (job.status === "succeeded") await show(job);
+  const peeked = current?.peeked !== undefined;
+  current = null; // no more previews
+  for (const id of ["status", "forming"]) $(id).hidden = true;
+  if (peeked && job.status !== "succeeded") undraw();
+  if (job.status === "succeeded") await show(job, { stay: peeked });
   else if (job.error) fail(new Problem(0, { ...job.error, title: "The job failed" }));
   else if (job.status === "canceled") fail(new Problem(0, { title: "Canceled", detail: "The job was stopped." }));
   else if (job.status === "expired") fail(new Problem(0, { title: "Expired", detail: "The job's time was over." }));
   else fail(new Problem(0, { detail: "The connection to the job was lost.", hint: "Reload the page to go on." }));
 }
 
-async function show(job) {
+async function show(job, { stay = false } = {}) {
   $("files").replaceChildren(...job.artifacts.map(fileRow));
   $("facts").textContent = facts(job);
   $("result").hidden = false;
+  if (matchMedia("(min-width: 52rem)").matches) $("result").scrollIntoView({ block: "nearest" });
   const cloud = job.artifacts.find((artifact) => artifact.name === "points.ply");
   if (!cloud) return;
-  const points = parsePly(await (await call(cloud.url)).arrayBuffer());
+  draw(parsePly(await (await call(cloud.url)).arrayBuffer()), { stay });
+}
+
+function draw(points, { stay }) {
   $("canvas").hidden = false;
   view ??= new CloudView($("canvas"));
-  view.show(points);
+  view.show(points, { stay });
+  $("stage-area").classList.remove("waiting");
   $("empty").hidden = true;
   $("help").hidden = false;
-  $("stage-area").scrollIntoView({ block: "nearest" });
+  if (!stay) $("stage-area").scrollIntoView({ block: "nearest" });
+}
+
+/** What was on the way to an object that never came. */
+function undraw() {
+  for (const id of ["canvas", "help"]) $(id).hidden = true;
+  $("empty").hidden = false;
 }
 
 function fileRow(artifact) {
@@ -184,7 +225,8 @@ async function download(artifact) {
 
 function facts(job) {
   const seconds = (new Date(job.finished_at) - new Date(job.created_at)) / 1000;
-  return `${job.model}, seed ${job.params.seed}, ${seconds.toFixed(1)} s`;
+  const steps = job.params.steps ? `${job.params.steps} steps, ` : "";
+  return `${job.model}, ${steps}seed ${job.params.seed}, ${seconds.toFixed(1)} s`;
 }
 
 function say(text, percent, step) {
@@ -196,7 +238,8 @@ function say(text, percent, step) {
 
 function fail(error) {
   if (error.name === "AbortError") return;
-  $("status").hidden = true;
+  for (const id of ["status", "forming"]) $(id).hidden = true;
+  $("stage-area").classList.remove("waiting");
   if (error.status === 401) $("key-row").hidden = false;
   const title = document.createElement("strong");
   title.textContent = error.title || "Something went wrong";
@@ -248,7 +291,7 @@ async function resume() {
 listenForPictures();
 $("form").addEventListener("submit", submit);
 $("cancel").addEventListener("click", cancel);
-$("model").addEventListener("change", showBounds);
+$("model").addEventListener("change", showCard);
 showModels().catch(fail);
 showExamples().catch(() => {});
 resume();

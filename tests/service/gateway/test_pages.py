@@ -7,6 +7,7 @@ import pytest
 
 from geometry.ply import write_points
 from geometry.point_cloud import PointCloud
+from models.catalog import PARAMETERS, SAMPLERS
 from models.images import inspect
 from service.gateway.routes.pages import STATIC
 
@@ -49,6 +50,12 @@ async def test_every_example_is_there_and_is_a_picture(client):
     for example in listed:
         answer = await client.get(example["url"])
         inspect(answer.content, max_pixels=1_000_000)
+
+
+def test_every_parameter_and_sampler_has_a_name_on_the_page():
+    text = (STATIC / "options.js").read_text("utf-8")
+    for name in (*(item.name for item in PARAMETERS), *SAMPLERS):
+        assert re.search(rf"\b{name}: \"", text), name
 
 
 async def test_only_static_files_are_served(client):
