@@ -93,7 +93,8 @@ class Previews:
             with series.storing:
                 if series.closed:
                     return
-                data, key = write_points(cloud), f"{held.key}/{NAME}"
+                shown = PointCloud(cloud.positions, cloud.colors)  # normals would double the bytes
+                data, key = write_points(shown), f"{held.key}/{NAME}"
                 series.written = True
                 self._store.put(key, data, flush="never")
                 self._reporter.show(held, Preview(key, _FORMAT, len(data), step, len(cloud)))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from models import registry
-from models.catalog import DRAFT
+from models.catalog import CATALOG, DEFAULT_MODEL, DRAFT
 from models.errors import WeightsError
 from service import cli
 from service.generate import BadRequest, Options, plan
@@ -141,7 +141,7 @@ def test_generate_writes_a_mesh_and_says_so(disc, tmp_path, capsys):
 
     data = out.read_bytes()
     extras = json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])["asset"]["extras"]
-    assert (extras["model"], extras["seed"]) == ("draft", 3)
+    assert (extras["model"], extras["seed"]) == (DEFAULT_MODEL, 3)
     assert "job" not in extras
     said = capsys.readouterr()
     assert said.out.startswith(f"{out}: ")
@@ -176,8 +176,11 @@ def test_generate_goes_on_after_a_picture_that_fails(disc, blank, tmp_path, caps
     ("arguments", "text"),
     [
         (("--num-points", 5), "num_points: must be 256 to 16384, got 5"),
-        (("--steps", 5), "steps: draft has no such parameter"),
-        (("--model", "nope"), "unknown model 'nope'; known: draft"),
+        (("--model", "draft", "--steps", 5), "steps: draft has no such parameter"),
+        (("--model", "draft", "--sampler", "heun"), "sampler: draft has no such parameter"),
+        (("--model", "draft", "--guidance-scale", 2), "guidance_scale: draft has no such"),
+        (("--model", "draft", "--candidates", 2), "candidates: draft has no such parameter"),
+        (("--model", "nope"), f"unknown model 'nope'; known: {', '.join(CATALOG)}"),
         (("--target-faces", 1), "target_faces: must be 100 to 200000"),
     ],
 )
@@ -231,7 +234,8 @@ def test_a_bug_is_not_hidden(disc, tmp_path):
 
 def test_models_list(capsys):
     assert bozzetto("models", "list") == 0
-    assert capsys.readouterr().out.startswith("draft ")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CATALOG)
 
 
 def test_models_verify_agrees_with_the_card(capsys):

@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 from PIL import Image
 
+from models.catalog import DEFAULT_MODEL
 from service.jobs import Artifact, Preview, Progress
 from service.queue.contract import Lease, WorkerInfo
 from service.queue.redis_queue import RedisJobQueue
@@ -48,10 +49,10 @@ class Harness:
         return job
 
     def claim(self) -> Lease:
-        (lease,) = self.worker.claim("w1", {"draft": 1}, block_ms=2_000)
+        (lease,) = self.worker.claim("w1", {DEFAULT_MODEL: 1}, block_ms=2_000)
         return lease
 
-    def beat(self, state: str = "ready", models: tuple[str, ...] = ("draft",)) -> None:
+    def beat(self, state: str = "ready", models: tuple[str, ...] = (DEFAULT_MODEL,)) -> None:
         info = WorkerInfo("w1", state, models, "cpu", 0.0)  # type: ignore[arg-type]
         self.worker.heartbeat(info)
 

@@ -1,5 +1,6 @@
 import logging
 
+from models.catalog import DEFAULT_MODEL
 from tests.service.gateway.kit import picture
 
 
@@ -12,7 +13,7 @@ async def test_one_line_per_request(gateway, caplog):
     accepted, refused = [r for r in caplog.records if r.name == "bozzetto.access"]
     assert accepted.getMessage() == "POST /reconstruct 202"
     assert (accepted.status, accepted.route) == (202, "/reconstruct")
-    assert (accepted.job_id, accepted.model) == (job["id"], "draft")
+    assert (accepted.job_id, accepted.model) == (job["id"], DEFAULT_MODEL)
     assert accepted.owner == "anonymous"
     assert accepted.seconds > 0
     assert (refused.status, refused.code) == (422, "invalid_field")

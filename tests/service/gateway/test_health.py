@@ -1,12 +1,13 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.catalog import DEFAULT_MODEL
 from service.gateway.app import start_draining
 from service.queue.redis_queue import RedisJobQueue
 from tests.service.gateway.kit import picture, problem
 from tests.service.queue.kit import submit
 
-DRAFT = ("model", "draft")
+MODEL = ("model", DEFAULT_MODEL)
 
 
 async def scrape(client):
@@ -62,13 +63,13 @@ async def test_ready_needs_room_in_the_queue(make_gateway):
 
 async def test_one_full_model_leaves_the_service_ready(make_gateway):
     gateway = await make_gateway(queue={"max_waiting": 1})
-    gateway.beat(models=("draft", "other"))
+    gateway.beat(models=(DEFAULT_MODEL, "other"))
     await gateway.submit()
     assert (await gateway.http.get("/readyz")).status_code == 200
     await submit(gateway.queue, model="other")
     body = problem(await gateway.http.get("/readyz"), 503, "unready")
     assert [item["code"] for item in body["errors"]] == ["queue_full"]
-    assert "draft, other" in body["detail"]
+    assert ", ".join(sorted((DEFAULT_MODEL, "other"))) in body["detail"]
 
 
 async def test_a_full_model_refuses_no_job_of_another(make_gateway):
@@ -82,11 +83,11 @@ async def test_a_full_model_refuses_no_job_of_another(make_gateway):
 async def test_a_model_without_a_worker_takes_jobs_and_says_so(gateway):
     gateway.beat(models=("other",))
     assert (await gateway.http.get("/readyz")).status_code == 200
-    assert (await gateway.http.get("/models/draft")).json()["ready"] is False
+    assert (await gateway.http.get(f"/models/{DEFAULT_MODEL}")).json()["ready"] is False
     job = await gateway.submit()
     assert (job["status"], job["queue"]) == ("queued", {"position": 0, "eta_seconds": None})
     metrics = await scrape(gateway.http)
-    assert metrics[("bozzetto_workers_serving", DRAFT)] == 0
+    assert metrics[("bozzetto_workers_serving", MODEL)] == 0
     assert metrics[("bozzetto_workers_serving", ("model", "other"))] == 1
 
 
@@ -105,7 +106,7 @@ async def test_everything_says_so_when_the_queue_is_away(gateway):
     assert not any(model["ready"] for model in models)
     metrics = await scrape(gateway.http)
     assert metrics[("bozzetto_queue_up",)] == 0
-    waiting = metrics[("bozzetto_num_jobs_waiting", DRAFT)]
+    waiting = metrics[("bozzetto_num_jobs_waiting", MODEL)]
     assert waiting != waiting  # NaN
 
 
@@ -137,13 +138,13 @@ async def test_metrics(gateway):
     await gateway.http.post("/reconstruct", files={"image": ("a.png", b"no")})
     metrics = await scrape(gateway.http)
     assert metrics[("bozzetto_queue_up",)] == 1
-    assert metrics[("bozzetto_num_jobs_waiting", DRAFT)] == 1
-    assert metrics[("bozzetto_num_jobs_running", DRAFT)] == 0
-    assert metrics[("bozzetto_workers_serving", DRAFT)] == 1
+    assert metrics[("bozzetto_num_jobs_waiting", MODEL)] == 1
+    assert metrics[("bozzetto_num_jobs_running", MODEL)] == 0
+    assert metrics[("bozzetto_workers_serving", MODEL)] == 1
     assert metrics[("bozzetto_queue_bound",)] == 1_000
     assert metrics[("bozzetto_workers_ready",)] == 1
     assert metrics[("bozzetto_workers", ("state", "ready"))] == 1
-    assert metrics[("bozzetto_oldest_job_age_seconds", DRAFT)] >= 0
+    assert metrics[("bozzetto_oldest_job_age_seconds", MODEL)] >= 0
     assert metrics[("bozzetto_upload_bytes_count",)] == 1
 
     def requests(method, route, status):
@@ -154,8 +155,8 @@ async def test_metrics(gateway):
     assert requests("GET", "/jobs/{job_id}", "200") == 1
     assert requests("GET", "/jobs/{job_id}", "404") == 1
     assert requests("GET", "unmatched", "404") == 1
-    assert metrics[("bozzetto_submits_total", ("model", "draft"), ("outcome", "accepted"))] == 1
-    refused = ("bozzetto_submits_total", ("model", "draft"), ("outcome", "unsupported_type"))
+    assert metrics[("bozzetto_submits_total", MODEL, ("outcome", "accepted"))] == 1
+    refused = ("bozzetto_submits_total", MODEL, ("outcome", "unsupported_type"))
     assert metrics[refused] == 1
     assert not any(job["id"] in str(key) for key in metrics)
 
@@ -169,7 +170,8 @@ async def test_models(gateway):
     assert draft["max_images"] == 1
     points = next(item for item in draft["parameters"] if item["name"] == "num_points")
     assert (points["minimum"], points["maximum"], points["default"]) == (256, 16_384, 4_096)
-    gateway.beat()
+    assert [model["id"] for model in listed["data"] if model["default"]] == [DEFAULT_MODEL]
+    gateway.beat(models=("draft",))
     one = (await gateway.http.get("/models/draft")).json()
     assert one == {**draft, "ready": True}
     problem(await gateway.http.get("/models/dali"), 404, "not_found")

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from models.catalog import DEFAULT_MODEL
 from service.jobs import JobError, new_job_id
 from tests.polling import eventually, eventually_async
 from tests.service.gateway.kit import picture, problem
@@ -199,7 +200,7 @@ async def test_prefer_wait_answers_when_the_job_has_ended(gateway):
     )
 
     def work():
-        lease = eventually(lambda: gateway.worker.claim("w1", {"draft": 1}, block_ms=100))[0]
+        lease = eventually(lambda: gateway.worker.claim("w1", {DEFAULT_MODEL: 1}, block_ms=100))[0]
         gateway.progress(lease, 50.0)
         gateway.finish(lease)
 

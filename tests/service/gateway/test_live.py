@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from models.catalog import DEFAULT_MODEL
 from service.jobs import Progress
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import QueueSettings
@@ -137,7 +138,7 @@ async def open_streams(http):
 
 
 async def claim(worker):
-    return (await asyncio.to_thread(worker.claim, "w1", {"draft": 1}, block_ms=5_000))[0]
+    return (await asyncio.to_thread(worker.claim, "w1", {DEFAULT_MODEL: 1}, block_ms=5_000))[0]
 
 
 async def test_events_of_a_whole_life(http, worker):

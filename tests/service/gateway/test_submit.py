@@ -3,6 +3,7 @@ import hashlib
 
 import pytest
 
+from models.catalog import DEFAULT_MODEL, get_card
 from service.jobs import JobError
 from tests.service.gateway.kit import picture, problem
 
@@ -30,12 +31,11 @@ async def test_multipart(gateway):
     assert int(response.headers["retry-after"]) >= 1
     assert job["object"] == "job"
     assert job["status"] == "queued"
-    assert job["model"] == "draft"
+    assert job["model"] == DEFAULT_MODEL
     digest = hashlib.sha256(data).hexdigest()
     assert job["input"] == {"sha256": digest, "width": 24, "height": 16}
     assert job["params"] == {
-        "num_points": 512,
-        "seed": 7,
+        **get_card(DEFAULT_MODEL).resolve({"num_points": 512, "seed": 7}),
         "outputs": ["points.ply", "preview.png"],
         "remove_background": "never",
         "target_faces": 1000,
@@ -126,7 +126,7 @@ async def test_the_empty_file_input_of_a_form_is_no_mask(gateway):
 
 
 BAD_FIELDS = [
-    ({"model": "dali"}, "unknown_model", "model", "draft"),
+    ({"model": "dali"}, "unknown_model", "model", DEFAULT_MODEL),
     ({"colour": "red"}, "unknown_field", "colour", "num_points"),
     ({"model": "draft", "steps": "4"}, "unknown_field", "steps", "known are"),
     ({"model": "draft", "sampler": "heun"}, "unknown_field", "sampler", "known are"),
