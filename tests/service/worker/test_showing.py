@@ -82,3 +82,20 @@ def test_a_preview_that_cannot_be_stored_fails_no_job(redis_url, tmp_path):
         job = bench.wait(bench.submit())
 
     assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+
+
+def test_an_attempt_that_lost_its_job_shows_no_more(redis_url, tmp_path, monkeypatch):
+    model, go_on = stepwise(2)
+    with Bench(redis_url, tmp_path, model) as bench:
+        monkeypatch.setattr(bench.worker._keeper, "renew", lambda: None)
+        job_id = bench.submit(outputs=("points.ply",))
+        go_on[0].set()
+        bench.wait(job_id, lambda job: job.progress.preview)
+        again = bench.wait(job_id, lambda job: job.attempt == 2)
+        assert again.progress.preview is None
+        monkeypatch.undo()
+        go_on[1].set()
+        job = bench.wait(job_id)
+
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+    assert names_of(tmp_path / "store" / job_id) == ["0", "mask.png", "points.ply"]
