@@ -220,7 +220,7 @@ def render_picture(
         fine = pixel_grid(supersample).reshape(1, -1, 2) / np.float32(size)
         rays = (grid[edges, None] + fine).reshape(-1, 2)
         samples = _radiance(scene, linear, camera, window, light, rays)
-        samples = samples.reshape(len(edges), -1, 4)
+        samples = samples.reshape(len(edges), supersample**2, 4)
         total = samples[:, 0].copy()
         for k in range(1, samples.shape[1]):  # several times faster than mean(axis=1)
             total += samples[:, k]

@@ -147,3 +147,12 @@ def test_the_crop_window_fills_the_picture():
     )
     rows = np.flatnonzero(front.mask.any(axis=1))
     assert len(rows) == pytest.approx(90, abs=2)
+
+
+def test_a_picture_of_nothing_is_transparent():
+    scene = Scene(*sphere(0.5, 8))
+    camera = Camera(0.0, 0.0, 2.0, np.radians(40))
+    light = random_light(np.random.default_rng(0), camera)
+    colors = np.full((len(scene.faces), 3), 200, np.uint8)
+    aside = Window(3.0, 0.0, 0.1)
+    assert not render_picture(scene, colors, camera, aside, light, 16).any()
