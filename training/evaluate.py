@@ -1,239 +1,198 @@
 """Protocol B1 on a split: `python -m training.evaluate draft --objects 150`.
 
-Writes `benchmarks/results/evaluation-MODEL-SPLIT.json`, a table to standard output and, with
+Writes `benchmarks/results/evaluation-MODEL-SPLIT.json`, tables to standard output and, with
 `--sheet`, a contact sheet. A picture that the model refuses counts as the sphere.
+`--baselines` without a model scores the baselines and keeps them, picture by picture, in
+`evaluation-baselines-SPLIT.json`, with which later runs of models compare themselves.
 """
 
 import argparse
-import json
-import platform
-import subprocess
-import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from geometry.point_cloud import PointCloud
-from models.catalog import get_card
-from models.errors import NoForegroundError
-from training.camera import DegenerateMeshError
+from models.catalog import ParameterValue, get_card
+from models.errors import ModelError
+from training.baselines import BASELINES, ROW_NAMES, BaselineName
 from training.contact_sheet import write_contact_sheet
-from training.dataset import ValidationPicture, validation_picture
-from training.meshes import MeshPack, Split, split
-from training.metrics import (
-    THRESHOLDS,
-    Cloud,
-    alignments,
-    bootstrap_interval,
-    color_difference,
-    normal_consistency,
-    overall_mean,
-    scores,
+from training.evaluator import Plan, Run, run
+from training.predictors import sampling_params, weights_hashes
+from training.reports import (
+    category_table,
+    commit,
+    from_table,
+    hardware,
+    overall_table,
+    peak_memory_bytes,
+    read,
+    to_table,
+    write,
 )
-from training.predictors import (
-    Predictor,
-    best_sphere_radius,
-    medoid,
-    served_model,
-    sphere,
-    training_clouds,
-)
+from training.summary import Scored, compare, summarise
 
-PICTURES_PER_OBJECT = 2
-_MEDOID_OBJECTS = 1000
-
-Row = dict[str, float]
+_COMPARED_WITH = "retrieval, track A"
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """All numbers of one picture: `rows[alignment][metric]`."""
-
-    path: str
-    category: str
-    rows: dict[str, Row]
-    refused: bool
-    seconds: float
-
-
-def score(prediction: PointCloud, picture: ValidationPicture) -> dict[str, Row]:
-    """The three alignment rows of the protocol, each with all metrics."""
-    predicted, truth = Cloud(prediction.positions), Cloud(picture.points)
-    rows: dict[str, Row] = {}
-    for name, by in alignments(predicted, truth).items():
-        result = scores(predicted, truth, by)
-        row = {"cd": result.cd, "cd2": result.cd2}
-        row |= {f"f@{t}": result.f[t] for t in THRESHOLDS}
-        if prediction.colors is not None:
-            row["colour"] = color_difference(
-                predicted, prediction.colors, truth, picture.colors, by
-            )
-        if prediction.normals is not None:
-            row["normals"] = normal_consistency(
-                predicted, prediction.normals, truth, picture.normals, by
-            )
-        rows[name] = row
-    return rows
-
-
-def pictures(pack: MeshPack, parts: Split, objects: int, seed: int) -> Iterator[ValidationPicture]:
-    """Two pictures of each of the first `objects` tier-A validation objects in a fixed shuffle."""
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation([k for k in parts.val if pack.mesh(int(k)).tier == "A"])[:objects]
-    for k in chosen:
-        for number in range(PICTURES_PER_OBJECT):
-            try:
-                yield validation_picture(
-                    pack.mesh(int(k)),
-                    int(k),
-                    np.random.default_rng([seed, int(k), number]),
-                    512,
-                    16_384,
-                )
-            except DegenerateMeshError:
-                continue
-
-
-def predict(
-    predictor: Predictor, picture: NDArray[np.uint8], fallback: PointCloud
-) -> tuple[PointCloud, bool, float]:
-    """The prediction (or the fallback), whether it was refused, and its seconds."""
-    started = time.perf_counter()
-    try:
-        return predictor(picture), False, time.perf_counter() - started
-    except NoForegroundError:
-        return fallback, True, time.perf_counter() - started
-
-
-def summarise(items: list[Scored]) -> dict[str, Any]:
-    """Means over objects (their pictures averaged first) with 95 % intervals, by category and
-    overall (the mean over categories of at least five objects)."""
-    by_object: dict[tuple[str, str], list[Scored]] = defaultdict(list)
-    for item in items:
-        by_object[item.category, item.path].append(item)
-    categories = [category for category, _ in by_object]
-    summary: dict[str, Any] = {
-        "objects": len(by_object),
-        "pictures": len(items),
-        "refused": sum(item.refused for item in items),
-        "seconds_median": float(np.median([item.seconds for item in items])),
-    }
-    for alignment, first in items[0].rows.items():
-        summary[alignment] = {
-            metric: _spread(
-                [
-                    float(np.mean([item.rows[alignment][metric] for item in group]))
-                    for group in by_object.values()
-                ],
-                categories,
-            )
-            for metric in first
-            if all(metric in item.rows[alignment] for item in items)
-        }
-    return summary
-
-
-def _spread(values: list[float], categories: list[str]) -> dict[str, object]:
-    """One number per object to the numbers of a table's cell."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for value, category in zip(values, categories, strict=True):
-        groups[category].append(value)
-    return {
-        "overall": overall_mean(values, categories),
-        "interval": bootstrap_interval(values, categories),
-        "mean_of_objects": float(np.mean(values)),
-        "categories": {name: float(np.mean(group)) for name, group in sorted(groups.items())},
-    }
-
-
-def as_rgba(picture: ValidationPicture, track: str) -> NDArray[np.uint8]:
-    if track == "A":
-        return picture.rgba
-    opaque = np.full((*picture.opaque.shape[:2], 1), 255, np.uint8)
-    return np.concatenate([picture.opaque, opaque], axis=-1)
-
-
-def print_table(results: dict[str, dict[str, Any]]) -> None:
-    """The headline row (`st`) of every predictor, as Markdown."""
-    print("| | F@0.01 | F@0.02 | F@0.05 | CD | objects |")
-    print("|---|---|---|---|---|---|")
-    for name, summary in results.items():
-        row = summary["st"]
-        cells = [f"{row[key]['overall']:.4f}" for key in ("f@0.01", "f@0.02", "f@0.05", "cd")]
-        print(f"| {name} | {' | '.join(cells)} | {summary['objects']} |")
-
-
-def provenance(model_id: str, seed: int) -> dict[str, object]:
+def provenance(plan: Plan, done: Run, workers: int) -> dict[str, Any]:
     """What every table must state."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     return {
-        "model": model_id,
-        "weights": [file.sha256 for file in get_card(model_id).weights],
-        "commit": commit.stdout.strip() or "unknown",
-        "seed": seed,
-        "hardware": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "torch": torch.__version__,
+        "commit": commit(),
+        "seed": plan.seed,
+        "pack": done.pack,
+        "num_points": plan.num_points,
+        "hardware": hardware(),
+        "workers": workers,
+        "seconds": round(done.seconds, 1),
+        "peak_memory_bytes": peak_memory_bytes(),
     }
 
 
-def run(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    pack = MeshPack.load(args.pack, args.manifest)
-    parts = split(pack)
-    clouds = training_clouds(pack, parts.train, _MEDOID_OBJECTS, args.seed)
-    ball = sphere(best_sphere_radius(clouds), args.num_points)
-    mean_shape = PointCloud(clouds[medoid(clouds)])
-    model = served_model(args.model, args.num_points)
-    predictors: dict[str, tuple[str, Predictor]] = {
-        "sphere": ("A", lambda _: ball),
-        "mean shape": ("A", lambda _: mean_shape),
-        f"{args.model}, track A": ("A", model),
-        f"{args.model}, track B": ("B", model),
+def keep_baselines(plan: Plan, done: Run, stated: dict[str, Any], path: Path) -> None:
+    """Put the baselines of a run into their file; those that it did not score stay."""
+    file = read(path)
+    for name in plan.baselines:
+        for row in ROW_NAMES[name]:
+            if row in done.items:
+                file[row] = {
+                    **stated,
+                    "summary": summarise(done.items[row]),
+                    "pictures": to_table(done.items[row]),
+                }
+    write(file, path)
+
+
+def known_baselines(stated: dict[str, Any], path: Path) -> dict[str, list[Scored]]:
+    """The baselines of the file that were scored on these very pictures, by row of the table."""
+    found = {}
+    for name, entry in read(path).items():
+        if all(entry[key] == stated[key] for key in ("seed", "pack", "num_points")):
+            found[name] = from_table(entry["pictures"])
+    return found
+
+
+def model_report(
+    model: str, plan: Plan, done: Run, stated: dict[str, Any], baselines: dict[str, list[Scored]]
+) -> dict[str, Any]:
+    """A model's results, and its comparison with each baseline on the pictures both have."""
+    names = [name for name in done.items if name.startswith(f"{model}, ")]
+    first = done.items[names[0]]
+    pictures = {(item.path, item.picture) for item in first}
+    same = {
+        name: [item for item in items if (item.path, item.picture) in pictures]
+        for name, items in baselines.items()
     }
-    items: dict[str, list[Scored]] = {name: [] for name in predictors}
-    shown: list[tuple[ValidationPicture, PointCloud]] = []
-    for picture in pictures(pack, parts, args.objects, args.seed):
-        for name, (track, predictor) in predictors.items():
-            cloud, refused, seconds = predict(predictor, as_rgba(picture, track), ball)
-            rows = score(cloud, picture)
-            items[name].append(Scored(picture.path, picture.category, rows, refused, seconds))
-            if predictor is model and track == "A":
-                shown.append((picture, cloud))
-    if args.sheet:
-        write_contact_sheet(shown[::PICTURES_PER_OBJECT][: args.sheet_rows], args.sheet)
-    return {name: summarise(scored) for name, scored in items.items()}
+    same = {name: items for name, items in same.items() if items}
+    params = sampling_params(get_card(model), {"num_points": plan.num_points, **dict(plan.given)})
+    return {
+        "model": model,
+        "weights": weights_hashes(model, plan.weights),
+        "steps": params.steps,
+        "candidates": params.candidates,
+        "sampler": params.sampler,
+        "guidance_scale": params.guidance_scale,
+        **stated,
+        "results": {name: summarise(done.items[name]) for name in names},
+        "baselines": {name: summarise(items) for name, items in same.items()},
+        "compared": {
+            name: {
+                baseline: compare(done.items[name], items)
+                for baseline, items in same.items()
+                if not ("track" in baseline and baseline[-1] != name[-1])
+            }
+            for name in names
+        },
+        "pictures": {name: to_table(done.items[name]) for name in names},
+    }
+
+
+def _names_of_baselines(text: str) -> tuple[BaselineName, ...]:
+    names = BASELINES if text == "all" else tuple(name.strip() for name in text.split(","))
+    chosen = tuple(name for name in BASELINES if name in names)
+    unknown = set(names) - set(BASELINES)
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(BASELINES)}, all"
+        )
+    return chosen
 
 
 def parse(argv: Iterable[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", nargs="?", help="none: baselines only")
     parser.add_argument("--split", choices=("val",), default="val")
     parser.add_argument("--objects", type=int, default=10_000, help="at most this many objects")
+    parser.add_argument("--baselines", type=_names_of_baselines, default=(), help="score these")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--num-points", type=int, default=4096)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the pictures and of the model")
+    model = parser.add_argument_group("parameters of the model, as its card knows them")
+    model.add_argument("--steps", type=int)
+    model.add_argument("--sampler")
+    model.add_argument("--guidance-scale", type=float)
+    model.add_argument("--candidates", type=int)
+    model.add_argument("--weights", type=Path, help="safetensors file instead of the card's own")
     parser.add_argument("--pack", type=Path, default=Path("../shared/data3d/train.npz.xz"))
     parser.add_argument("--manifest", type=Path, default=Path("../shared/data3d/manifest.csv"))
+    parser.add_argument("--cache", type=Path, default=Path("runs"), help="features of the pack")
     parser.add_argument("--sheet", type=Path, help="PNG of pictures, predictions and truths")
     parser.add_argument("--sheet-rows", type=int, default=24)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
-    return parser.parse_args(None if argv is None else list(argv))
+    args = parser.parse_args(None if argv is None else list(argv))
+    if args.model is None and not args.baselines:
+        parser.error("name a model, --baselines, or both")
+    return args
+
+
+def to_plan(args: argparse.Namespace) -> Plan:
+    """Raises UnknownModelError, ParameterError: the card knows no such model or parameter."""
+    names = ("steps", "sampler", "guidance_scale", "candidates")
+    given: dict[str, ParameterValue] = {
+        name: getattr(args, name) for name in names if getattr(args, name) is not None
+    }
+    if args.model is not None:
+        given["seed"] = args.seed
+        sampling_params(get_card(args.model), {"num_points": args.num_points, **given})
+    return Plan(
+        pack=args.pack,
+        manifest=args.manifest,
+        cache_dir=args.cache,
+        model=args.model,
+        given=tuple(given.items()),
+        weights=args.weights,
+        baselines=args.baselines,
+        num_points=args.num_points,
+        objects=args.objects,
+        seed=args.seed,
+    )
 
 
 def main() -> None:
     args = parse()
-    results = run(args)
-    print_table(results)
-    args.results.mkdir(parents=True, exist_ok=True)
-    out = args.results / f"evaluation-{args.model}-{args.split}.json"
-    report = {**provenance(args.model, args.seed), "results": results}
-    out.write_text(json.dumps(report, indent=1) + "\n")
+    file = args.results / f"evaluation-baselines-{args.split}.json"
+
+    def keep(done: Run) -> None:
+        if plan.baselines:
+            keep_baselines(plan, done, provenance(plan, done, args.workers), file)
+
+    try:
+        plan = to_plan(args)
+        done = run(plan, args.workers, args.sheet_rows if args.sheet else 0, keep)
+    except ModelError as error:
+        raise SystemExit(f"error: {error}") from error
+    stated = provenance(plan, done, args.workers)
+    if plan.model is None:
+        print(overall_table({name: summarise(items) for name, items in done.items.items()}))
+        return
+    report = model_report(plan.model, plan, done, stated, known_baselines(stated, file))
+    write(report, args.results / f"evaluation-{plan.model}-{args.split}.json")
+    print(overall_table(report["results"] | report["baselines"]))
+    compared = report["compared"][f"{plan.model}, track A"].get(_COMPARED_WITH)
+    if compared is not None:
+        print("\n" + category_table(compared, plan.model, _COMPARED_WITH))
+    if args.sheet:
+        write_contact_sheet(done.strips, args.sheet)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
-"""What an evaluation compares: a served model, and the baselines that know less or more."""
+"""A served model as the evaluation sees it: from a picture to the cloud a user would get."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from geometry.ply import read_points, write_points
 from geometry.point_cloud import PointCloud
-from models.catalog import get_card
+from models.catalog import ModelCard, ParameterValue, get_card
 from models.contract import PreparedImages, Reconstructor, Result, SamplingParams
+from models.errors import ModelError, NoForegroundError, NonFiniteError, WeightsError
 from models.foreground import crop_foreground, extract_foreground
-from models.registry import load
-from training.camera import frame_vertices
-from training.meshes import MeshPack
-from training.metrics import Cloud, chamfer
-from training.render import Scene
-from training.surface import sample_surface
+from models.registry import build, load
+from training.dataset import ValidationPicture
 
 Picture = NDArray[np.uint8]
-Predictor = Callable[[Picture], PointCloud]
+Predictor = Callable[[ValidationPicture], PointCloud]
+Track = Literal["A", "B"]
 
-_BASELINE_POINTS = 1024
+# What counts as a failure of the model, not of the evaluation: it is scored as the sphere.
+REFUSALS: tuple[type[ModelError], ...] = (NoForegroundError, NonFiniteError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,67 +33,78 @@ class ServedModel:
     """A model of the catalogue, from picture to the bytes of `points.ply` and back."""
 
     model: Reconstructor
-    num_points: int
+    params: SamplingParams
 
     def __call__(self, picture: Picture) -> PointCloud:
-        """Raises NoForegroundError."""
+        """Raises NoForegroundError, NonFiniteError."""
         return read_points(write_points(self.reconstruct(picture).points))
 
     def reconstruct(self, picture: Picture) -> Result:
-        """Raises NoForegroundError."""
+        """Raises NoForegroundError, NonFiniteError."""
         foreground = extract_foreground(picture, "auto")
         crop = crop_foreground(picture, foreground.alpha, self.model.card.image_size)
         conditioning = self.model.encode(PreparedImages(torch.from_numpy(crop)[None]))
-        params = SamplingParams(num_points=self.num_points, steps=self.model.card.steps, seed=0)
-        state = self.model.start(conditioning.row(0), params, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(self.params.seed)
+        state = self.model.start(conditioning.row(0), self.params, generator)
         while state.step < state.steps:
             self.model.step([state])
         return self.model.finish(state)
 
 
-def served_model(model_id: str, num_points: int) -> ServedModel:
-    """Raises UnknownModelError, WeightsError."""
-    return ServedModel(load(get_card(model_id), torch.device("cpu")), num_points)
+def served_model(
+    model_id: str,
+    num_points: int,
+    given: Mapping[str, ParameterValue] | None = None,
+    weights: Path | None = None,
+) -> ServedModel:
+    """The model of a card, or that card's network with the tensors of the file `weights`.
+
+    Raises:
+        UnknownModelError: no such card.
+        ParameterError: a name of `given` that the card does not know, or a value out of bounds.
+        WeightsError: the weights are not the pinned ones, or those of the file do not fit.
+    """
+    card = get_card(model_id)
+    params = sampling_params(card, {"num_points": num_points, **(given or {})})
+    device = torch.device("cpu")
+    if weights is None:
+        return ServedModel(load(card, device), params)
+    return ServedModel(build(card, _tensors(weights), device), params)
 
 
-def sphere(radius: float, num_points: int) -> PointCloud:
-    """Points evenly spread on a sphere (Fibonacci lattice)."""
-    k = np.arange(num_points) + 0.5
-    y = 1 - 2 * k / num_points
-    ring = np.sqrt(1 - y * y)
-    turn = np.pi * (1 + 5**0.5) * k
-    points = np.stack([ring * np.cos(turn), y, ring * np.sin(turn)], axis=1) * radius
-    return PointCloud(points.astype(np.float32))
+def sampling_params(card: ModelCard, given: Mapping[str, ParameterValue]) -> SamplingParams:
+    """The card's parameters as its network takes them; seed 0 where none is given.
+
+    Raises ParameterError.
+    """
+    resolved: dict[str, Any] = {"steps": card.steps, **card.resolve({"seed": 0, **given})}
+    names = {field.name for field in fields(SamplingParams)}
+    return SamplingParams(**{name: resolved[name] for name in names & resolved.keys()})
 
 
-def training_clouds(
-    pack: MeshPack, indices: NDArray[np.int64], count: int, seed: int
-) -> list[NDArray[np.float32]]:
-    """`count` random objects in the truth frame of a random azimuth, 1,024 points each."""
-    rng = np.random.default_rng(seed)
-    clouds = []
-    for k in rng.choice(indices, size=min(count, len(indices)), replace=False):
-        mesh = pack.mesh(int(k))
-        framed = frame_vertices(mesh.vertices, rng.uniform(0, 2 * np.pi))
-        clouds.append(sample_surface(Scene(framed, mesh.faces), _BASELINE_POINTS, rng).points)
-    return clouds
+def _tensors(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(file)
+    except Exception as error:  # safetensors raises what its Rust part and the system raise
+        raise WeightsError(f"{file}: {error}") from error
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
 
-def best_sphere_radius(clouds: list[NDArray[np.float32]]) -> float:
-    """The radius whose sphere has the least mean CD to `clouds`."""
-    radii = np.arange(0.15, 0.5, 0.02)
-    spheres = [Cloud(sphere(float(r), _BASELINE_POINTS).positions) for r in radii]
-    targets = [Cloud(cloud) for cloud in clouds[:200]]
-    means = [np.mean([chamfer(ball, target) for target in targets]) for ball in spheres]
-    return float(radii[int(np.argmin(means))])
+def weights_hashes(model_id: str, weights: Path | None) -> list[str]:
+    """sha256 of each weight file that `served_model` loads."""
+    if weights is not None:
+        return [hashlib.sha256(weights.read_bytes()).hexdigest()]
+    return [file.sha256 for file in get_card(model_id).weights]
 
 
-def medoid(clouds: list[NDArray[np.float32]]) -> int:
-    """The cloud with the least mean CD to the others, by 128 points of each."""
-    points = torch.from_numpy(np.stack([cloud[:128] for cloud in clouds]))  # [C, 128, 3]
-    flat = points.view(-1, 3)
-    totals = torch.zeros(len(points))
-    for i, cloud in enumerate(points):
-        distance = torch.cdist(cloud, flat).view(len(cloud), len(points), -1)
-        totals[i] = (distance.amin(dim=0).mean() + distance.amin(dim=2).mean()) / 2
-    return int(totals.argmin())
+def on_track(model: Callable[[Picture], PointCloud], track: Track) -> Predictor:
+    """`model` on one track of the protocol's pictures."""
+    return lambda picture: model(as_rgba(picture, track))
+
+
+def as_rgba(picture: ValidationPicture, track: Track) -> Picture:
+    """[H, W, 4]: with its true alpha on track A, opaque over a background on track B."""
+    if track == "A":
+        return picture.rgba
+    opaque = np.full((*picture.opaque.shape[:2], 1), 255, np.uint8)
+    return np.concatenate([picture.opaque, opaque], axis=-1)

@@ -69,3 +69,13 @@ def joined(*parts):
 def pack_mesh(vertices, faces, colors=(200, 60, 40), tier="A", path="test/toy/Thing.glb"):
     face_colors = np.broadcast_to(u8(colors), (len(faces), 3)).copy()
     return PackMesh(path, "toy", tier, "test", vertices, faces, face_colors, 1)
+
+
+def lopsided(n=1500, seed=0):
+    """A cloud [n, 3]: no rotation or mirror image of it is the same."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(n, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    points *= [0.45, 0.25, 0.15]
+    points[: n // 3] += [0.25, 0.2, 0.1]
+    return points
