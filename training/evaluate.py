@@ -33,10 +33,10 @@ from training.summary import Scored, compare, summarise
 _COMPARED_WITH = "retrieval, track A"
 
 
-def provenance(plan: Plan, done: Run, workers: int) -> dict[str, Any]:
-    """What every table must state."""
+def provenance(plan: Plan, done: Run, workers: int, code: str) -> dict[str, Any]:
+    """What every table must state; `code` is the commit that was running."""
     return {
-        "commit": commit(),
+        "commit": code,
         "seed": plan.seed,
         "pack": done.pack,
         "num_points": plan.num_points,
@@ -170,18 +170,19 @@ def to_plan(args: argparse.Namespace) -> Plan:
 
 def main() -> None:
     args = parse()
+    code = commit()  # now: others may commit during a long run
     file = args.results / f"evaluation-baselines-{args.split}.json"
 
     def keep(done: Run) -> None:
         if plan.baselines:
-            keep_baselines(plan, done, provenance(plan, done, args.workers), file)
+            keep_baselines(plan, done, provenance(plan, done, args.workers, code), file)
 
     try:
         plan = to_plan(args)
         done = run(plan, args.workers, args.sheet_rows if args.sheet else 0, keep)
     except ModelError as error:
         raise SystemExit(f"error: {error}") from error
-    stated = provenance(plan, done, args.workers)
+    stated = provenance(plan, done, args.workers, code)
     if plan.model is None:
         print(overall_table({name: summarise(items) for name, items in done.items.items()}))
         return

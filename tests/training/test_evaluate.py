@@ -54,7 +54,7 @@ def test_baselines_are_kept_and_compared_with_picture_by_picture(plan, tmp_path)
     file = tmp_path / "evaluation-baselines-val.json"
     alone = dataclasses.replace(plan, model=None, objects=2)
     first = run(alone)
-    stated = provenance(alone, first, workers=1)
+    stated = provenance(alone, first, workers=1, code="abc")
     keep_baselines(alone, first, stated, file)
     kept = known_baselines(stated, file)
     assert [item.path for item in kept["sphere"]] == [item.path for item in first.items["sphere"]]
@@ -83,7 +83,7 @@ def test_baselines_of_other_pictures_are_not_used(plan, tmp_path):
     file = tmp_path / "evaluation-baselines-val.json"
     alone = dataclasses.replace(plan, model=None)
     done = run(alone)
-    stated = provenance(alone, done, workers=1)
+    stated = provenance(alone, done, workers=1, code="abc")
     keep_baselines(alone, done, stated, file)
     assert known_baselines({**stated, "seed": 1}, file) == {}
     assert known_baselines({**stated, "pack": "other"}, file) == {}
@@ -95,18 +95,19 @@ def test_another_baseline_joins_those_in_the_file(plan, tmp_path):
     for name in ("sphere", "mean"):
         alone = dataclasses.replace(plan, model=None, baselines=(name,))
         done = run(alone)
-        keep_baselines(alone, done, provenance(alone, done, workers=1), file)
+        keep_baselines(alone, done, provenance(alone, done, workers=1, code="abc"), file)
     assert set(json.loads(file.read_text())) == {"sphere", "mean shape"}
 
 
 def test_what_a_table_must_state(plan):
     alone = dataclasses.replace(plan, model=None)
     done = run(alone)
-    stated = provenance(alone, done, workers=1)
+    stated = provenance(alone, done, workers=1, code="abc")
     assert stated["hardware"]["processor"]
     assert stated["hardware"]["threads"] >= 1
+    assert stated["commit"] == "abc"
     assert stated["peak_memory_bytes"] > 10_000_000
-    assert {"commit", "seed", "pack", "seconds", "workers"} <= stated.keys()
+    assert {"seed", "pack", "seconds", "workers"} <= stated.keys()
 
 
 def test_a_mesh_without_extent_gives_no_picture(plan, monkeypatch):
