@@ -8,7 +8,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     processor and never assumed.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     found = torch.cpu.get_capabilities()

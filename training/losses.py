@@ -94,9 +94,10 @@ def diffusion_loss(
     and normal belong to the clean point: they count where little noise is left.
 
     Args:
-        target: [B, N, 3] clean points of view space.
-        sigma: [B].
-        batch: as the dataset gives it; its colours and normals are those of the N points.
+        denoised: of D noisy clouds of each picture, those of one picture together.
+        target: [B * D, N, 3] clean points of view space.
+        sigma: [B * D].
+        batch: as the dataset gives it, with D * N points, in that order.
     """
     weight = (sigma.square() + sigma_data**2) / (sigma * sigma_data).square()
     errors = [
@@ -107,8 +108,9 @@ def diffusion_loss(
     parts["earlier"] = torch.stack(errors[:-1]).mean() if errors[:-1] else errors[-1] * 0
     clean = 1 / (1 + (sigma / _CLEAN_SIGMA).square())
     share = (clean / clean.sum())[:, None]
-    colors = (denoised.colors - batch["colors"].float() / 255).abs().mean(dim=-1)
-    normals = turn_to_view(batch["normals"].float(), batch["camera"][:, 0])
+    true_colors = (batch["colors"].float() / 255).view(target.shape)
+    colors = (denoised.colors - true_colors).abs().mean(dim=-1)
+    normals = turn_to_view(batch["normals"].float(), batch["camera"][:, 0]).view(target.shape)
     cosine = (denoised.normals * normals).sum(dim=-1)
     parts["point_color"] = (colors.mean(dim=1, keepdim=True) * share).sum()
     parts["normal"] = ((1 - cosine).mean(dim=1, keepdim=True) * share).sum()

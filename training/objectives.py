@@ -47,7 +47,8 @@ class DraftObjective:
 class DiffusionConfig:
     """How noise is drawn. `log_mean` and `log_spread` are of the natural logarithm of sigma."""
 
-    n_points: int = 512
+    n_points: int = 512  # of one noisy cloud
+    draws: int = 1  # noisy clouds of each picture, which is encoded once for all of them
     log_mean: float = -1.2
     log_spread: float = 1.2
     sigma_min: float = 0.008
@@ -60,11 +61,12 @@ class DiffusionObjective:
         self.net = BozzettoNet(network)
         self.config = config
         self.image_size = network.encoder.image_size
-        self.n_points = config.n_points
+        self.n_points = config.n_points * config.draws
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         config = self.config
         target = to_view(batch["points"].float(), true_camera(batch["camera"]))
+        target = target.view(-1, config.n_points, 3)
         noise = torch.randn(len(target), device=target.device)
         sigma = torch.exp(config.log_mean + config.log_spread * noise)
         sigma = sigma.clamp(config.sigma_min, config.sigma_max)
@@ -72,7 +74,7 @@ class DiffusionObjective:
         drop = torch.rand(len(target), device=target.device) < config.drop
         with torch.autocast(target.device.type, torch.bfloat16):
             layers, picture = self.net.encode(_pictures(batch))
-            denoised = self.net(noisy, sigma, picture, drop)
+            denoised = self.net(noisy, sigma, picture.repeated(config.draws), drop)
         sigma_data = self.net.config.denoiser.sigma_data
         return diffusion_loss(layers, denoised, target, sigma, sigma_data, batch)
 

@@ -14,23 +14,41 @@ FloatArray = NDArray[np.float32]
 
 _NEIGHBOURS = 4
 _LONELY = 3.0  # times the median distance to the fourth neighbour
+_EXTREMES = 4  # points, or this share if that is more of them, on each side of each axis
+_EXTREME_SHARE = 0.001
 _OUTLINE_SIDE = 48
 _IN_FRONT = 0.12  # of view space: how far behind the first point of its pixel one is still seen
 
 
 def without_strays(points: FloatArray, count: int) -> NDArray[np.intp]:
-    """Which `count` of the points [N, 3] to keep: the loneliest go first, then the last ones.
+    """Which `count` of the points [N, 3] to keep: the first ones, but with the loneliest of them
+    replaced by spare points that are not lonely, as far as those go.
 
     Raises:
         ValueError: fewer points than are wanted.
     """
     if len(points) < count:
         raise ValueError(f"{count} points cannot be kept of {len(points)}")
-    distance, _ = cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))
-    apart = distance[:, -1]
-    loneliness = np.where(apart > _LONELY * np.median(apart), apart, 0.0)
-    order = np.argsort(loneliness, kind="stable")
-    return np.sort(order[:count])
+    tree, k = cKDTree(points), min(_NEIGHBOURS + 1, len(points))
+    apart = np.asarray(tree.query(points, k=[k])[0])[:, 0]
+    lonely = apart > _LONELY * np.median(apart)
+    kept = np.arange(count)
+    strays = kept[lonely[:count]]
+    strays = strays[np.argsort(-apart[strays], kind="stable")]
+    spare = count + np.flatnonzero(~lonely[count:])
+    replaced = min(len(strays), len(spare))
+    kept[strays[:replaced]] = spare[:replaced]
+    return kept
+
+
+def reined_in(points: FloatArray) -> FloatArray:
+    """`points` [N, 3] with the few outermost along each axis moved in to the next.
+
+    The output's frame hangs on them: a single stray more or less would scale the whole object.
+    """
+    share = max(_EXTREME_SHARE, _EXTREMES / len(points))
+    low, high = np.quantile(points, [share, 1 - share], axis=0)
+    return np.clip(points, low, high).astype(np.float32)
 
 
 def best_outline(candidates: Sequence[FloatArray], alpha: FloatArray) -> int:

@@ -54,6 +54,13 @@ class PictureTokens:
         rows = slice(index, index + 1)
         return PictureTokens(self.tokens[rows], self.features[rows], self.guesses[rows])
 
+    def repeated(self, times: int) -> "PictureTokens":
+        """Each row `times` times, one after the other."""
+        if times == 1:
+            return self
+        parts = (self.tokens, self.features, self.guesses)
+        return PictureTokens(*(part.repeat_interleave(times, dim=0) for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Denoised:

@@ -26,7 +26,7 @@ def draft() -> DraftObjective:
 
 def diffusion() -> DiffusionObjective:
     torch.manual_seed(0)
-    return DiffusionObjective(BozzettoConfig(SMALL, SMALL_DENOISER), DiffusionConfig(n_points=256))
+    return DiffusionObjective(BozzettoConfig(SMALL, SMALL_DENOISER), DiffusionConfig(n_points=128, draws=2))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from models.diffusion.cleaning import (
     outline,
     outline_overlap,
     own_colors,
+    reined_in,
     without_strays,
 )
 
@@ -22,10 +23,15 @@ def alpha(radius, side=96):
     return (np.hypot(ticks, ticks[:, None]) < radius).astype(np.float32)
 
 
-def test_the_lonely_go_first():
-    cloud = np.concatenate([disc(0.5, 500), [[3, 0, 0], [0, -2, 1]]]).astype(np.float32)
-    kept = without_strays(cloud, 500)
-    assert kept.tolist() == list(range(500))
+def test_spare_points_stand_in_for_the_loneliest():
+    cloud = np.concatenate([[[3, 0, 0]], disc(0.5, 498), [[0, -2, 1]], disc(0.5, 1, seed=1)])
+    kept = without_strays(cloud.astype(np.float32), 499).tolist()
+    assert kept == [500, *range(1, 499)]
+
+
+def test_strays_stay_where_there_is_nothing_better():
+    cloud = np.concatenate([disc(0.5, 499), [[3, 0, 0], [0, -2, 1]]]).astype(np.float32)
+    assert without_strays(cloud, 500).tolist() == list(range(500))
 
 
 def test_without_strays_the_last_ones_go():
@@ -72,3 +78,14 @@ def test_the_picture_colours_what_can_be_seen():
     torch.testing.assert_close(colors[0], red, atol=1e-3, rtol=0)
     for hidden in colors[1:]:
         torch.testing.assert_close(hidden, blue, atol=1e-3, rtol=0)
+
+
+def test_a_few_far_points_do_not_decide_the_size():
+    cloud = np.random.default_rng(0).uniform(-1, 1, (2000, 3)).astype(np.float32)
+    far = cloud.copy()
+    far[:3] = [[9, 0, 0], [0, -7, 0], [5, 5, 5]]
+    for positions in (cloud, far):
+        moved = reined_in(positions)
+        assert 0.97 < moved.max() <= 1
+        assert -1 <= moved.min() < -0.97
+    np.testing.assert_allclose(np.median(np.abs(reined_in(cloud) - cloud)), 0)
