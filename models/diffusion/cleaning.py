@@ -42,13 +42,17 @@ def without_strays(points: FloatArray, count: int) -> NDArray[np.intp]:
 
 
 def reined_in(points: FloatArray) -> FloatArray:
-    """`points` [N, 3] with the few outermost along each axis moved in to the next.
+    """`points` [N, 3] with the few outermost, along each axis and from the middle, moved in.
 
     The output's frame hangs on them: a single stray more or less would scale the whole object.
     """
     share = max(_EXTREME_SHARE, _EXTREMES / len(points))
     low, high = np.quantile(points, [share, 1 - share], axis=0)
-    return np.clip(points, low, high).astype(np.float32)
+    centre = (low + high) / 2
+    away = np.clip(points, low, high) - centre
+    radius = np.linalg.norm(away, axis=1, keepdims=True)
+    limit = max(float(np.quantile(radius, 1 - share)), 1e-12)
+    return np.asarray(centre + away * (limit / np.maximum(radius, limit)), np.float32)
 
 
 def best_outline(candidates: Sequence[FloatArray], alpha: FloatArray) -> int:
