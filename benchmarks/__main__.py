@@ -1,13 +1,13 @@
 """`python -m benchmarks [pipeline] [serving]`: measure, print, write benchmarks/results/*.json.
 
-`rendering` needs the training data, so it runs only when it is named.
+`rendering` needs the training data, so it and `training` run only when they are named.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from benchmarks import pipeline, rendering, serving
+from benchmarks import pipeline, rendering, serving, training
 from benchmarks.hardware import describe
 
 RESULTS = Path(__file__).with_name("results")
@@ -15,6 +15,7 @@ SUITES = {
     "pipeline": pipeline.measure,
     "serving": serving.measure,
     "rendering": rendering.measure,
+    "training": training.measure,
 }
 DEFAULT = ["pipeline", "serving"]
 
