@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geometry.frame import apply, measure
+from geometry.point_cloud import PointCloud
 from models.catalog import ModelCard
 from models.contract import PreparedImages, Result, SamplingParams
 from models.errors import NonFiniteError, WeightsError
@@ -59,6 +61,11 @@ class Layers:
     color: Tensor
     log_error: Tensor
     camera: Tensor
+
+    def row(self, index: int) -> "Layers":
+        """One picture's, still with a leading dimension."""
+        parts = (self.depth, self.color, self.log_error, self.camera)
+        return Layers(*(part[index : index + 1] for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +306,7 @@ class Draft:
         if not finite.all():
             raise NonFiniteError(tuple((~finite).nonzero().flatten().tolist()))
         for row, state in enumerate(states):
-            state.layers = Layers(*(x[row : row + 1].cpu() for x in outputs))
+            state.layers = layers.row(row)
             state.step = 1
 
     def preview(self, state: DraftState) -> None:
@@ -308,24 +315,47 @@ class Draft:
     def finish(self, state: DraftState) -> Result:
         if state.layers is None:
             raise ValueError("finish needs a state that has been stepped")
-        layers = state.layers
-        alpha = state.rgba[0, 3].cpu().numpy()
-        mask = alpha > min(0.5, float(alpha.max()) / 2)
-        camera = Camera(*(float(value) for value in layers.camera[0]))
-        colors = layers.color[0].permute(0, 2, 3, 1).numpy()
-        picture = state.rgba[0, :3].permute(1, 2, 0).cpu().numpy()
-        depth = layers.depth[0].numpy()
-        clouds = []
-        for maps, num_points in (
-            (depth * np.float32(DEPTH_GAIN), state.params.num_points),
-            (smoothed(depth, mask) * np.float32(SMOOTH_GAIN), SURFACE_POINTS),
-        ):
-            sheet = build_sheet(maps, colors, mask, camera, picture)
-            rng = np.random.default_rng(state.params.seed)
-            clouds.append(sample_sheet(sheet, num_points, rng))
-        frame = measure(clouds[0].positions)
-        points, surface = (apply(frame, cloud) for cloud in clouds)
-        return Result(points, surface=surface)
+        params = state.params
+        points = points_of_layers(state.layers, state.rgba, params.num_points, params.seed)
+        frame = measure(points.positions)
+        surface = surface_of_layers(state.layers, state.rgba, params.seed)
+        return Result(apply(frame, points), surface=apply(frame, surface))
+
+
+def points_of_layers(layers: Layers, rgba: Tensor, num_points: int, seed: int) -> PointCloud:
+    """Points on the sheet of one picture, in the upright frame, neither centred nor scaled.
+
+    Args:
+        layers: one row.
+        rgba: [1, 4, S, S] the crop that they were guessed from.
+    """
+    return _sheet_cloud(layers, rgba, layers.depth[0].cpu().numpy(), DEPTH_GAIN, num_points, seed)
+
+
+def surface_of_layers(layers: Layers, rgba: Tensor, seed: int) -> PointCloud:
+    """As `points_of_layers`, but even enough for a mesh to go through."""
+    depth = smoothed(layers.depth[0].cpu().numpy(), _foreground(rgba))
+    return _sheet_cloud(layers, rgba, depth, SMOOTH_GAIN, SURFACE_POINTS, seed)
+
+
+def _sheet_cloud(
+    layers: Layers,
+    rgba: Tensor,
+    depth: NDArray[np.float32],
+    gain: float,
+    num_points: int,
+    seed: int,
+) -> PointCloud:
+    camera = Camera(*(float(value) for value in layers.camera[0]))
+    colors = layers.color[0].permute(0, 2, 3, 1).cpu().numpy()
+    picture = rgba[0, :3].permute(1, 2, 0).cpu().numpy()
+    sheet = build_sheet(depth * np.float32(gain), colors, _foreground(rgba), camera, picture)
+    return sample_sheet(sheet, num_points, np.random.default_rng(seed))
+
+
+def _foreground(rgba: Tensor) -> NDArray[np.bool_]:
+    alpha: NDArray[np.float32] = rgba[0, 3].cpu().numpy()
+    return np.asarray(alpha > min(0.5, float(alpha.max()) / 2))
 
 
 def load_draft(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> Draft:
