@@ -1,6 +1,7 @@
 import csv
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from training.meshes import sample_weights, split
 from training.objectives import DiffusionConfig, DiffusionObjective, DraftObjective
 from training.train import TrainConfig, Trainer, body_source, load_config
 
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SMALL = DraftConfig(image_size=32, channels=(8, 16, 16), width=32, layers=1, heads=2)
 SMALL_DENOISER = DenoiserConfig(width=32, features=16, latents=8, rounds=2, heads=2)
 
@@ -26,7 +28,9 @@ def draft() -> DraftObjective:
 
 def diffusion() -> DiffusionObjective:
     torch.manual_seed(0)
-    return DiffusionObjective(BozzettoConfig(SMALL, SMALL_DENOISER), DiffusionConfig(n_points=128, draws=2))
+    return DiffusionObjective(
+        BozzettoConfig(SMALL, SMALL_DENOISER), DiffusionConfig(n_points=128, draws=2)
+    )
 
 
 @pytest.fixture
@@ -159,3 +163,12 @@ def test_bodies_are_generated_where_an_archive_lies_beside_the_pack(
     assert body_source(beside) is not None
     with pytest.raises(FileNotFoundError):
         body_source(replace(config, bodies=str(tmp_path / "none.tar.xz")))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_configurations_of_the_repository_can_be_built(path):
+    config, objective = load_config(path)
+    assert config.run == f"runs/{path.stem}"
+    assert sum(p.numel() for p in objective.net.parameters()) < 25_000_000
+    for prefix, file in config.start:
+        start_from(objective.net, prefix, path.parents[2] / file)
