@@ -14,7 +14,7 @@ from training.dataset import TrainingStream
 from training.export import export, pin
 from training.meshes import sample_weights, split
 from training.objectives import DiffusionConfig, DiffusionObjective, DraftObjective
-from training.train import TrainConfig, Trainer, body_source, load_config
+from training.train import TrainConfig, Trainer, body_source, load_config, start_from
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SMALL = DraftConfig(image_size=32, channels=(8, 16, 16), width=32, layers=1, heads=2)
