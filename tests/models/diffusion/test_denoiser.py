@@ -24,7 +24,7 @@ def net() -> BozzettoNet:
 
 
 @pytest.fixture(scope="module")
-def picture(net) -> PictureTokens:
+def picture(net: BozzettoNet) -> PictureTokens:
     torch.manual_seed(1)
     return net.encode(torch.rand(3, 4, 32, 32))[1]
 
