@@ -57,7 +57,7 @@ def test_the_outline_that_fits_is_chosen():
 
 
 def test_up_is_up_in_the_outline():
-    covered = outline(disc(0.2) + np.float32([0.5, 0.5, 0]))
+    covered = outline(disc(0.2) + np.array([0.5, 0.5, 0], np.float32))
     rows, columns = np.nonzero(covered)
     assert rows.max() < 24 <= columns.min()
 
@@ -87,7 +87,10 @@ def test_a_few_far_points_do_not_decide_the_size():
     one, other = reined_in(cloud), reined_in(far)
     np.testing.assert_allclose(one[3:], other[3:], atol=0.03)
     assert np.abs(other).max() <= 1
-    assert np.linalg.norm(one, axis=1).max() == pytest.approx(3**0.5, abs=0.1)
+    radius = np.linalg.norm(cloud, axis=1)
+    for moved in (one, other):
+        size = np.linalg.norm(moved, axis=1).max()
+        assert np.quantile(radius, 0.997) < size < radius.max()
     assert np.median(np.abs(one - cloud)) < 1e-6
 
 
