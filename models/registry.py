@@ -31,5 +31,9 @@ def build(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> 
 
             # A model takes its own kinds of conditioning and state only, which it made itself.
             return cast(Reconstructor, load_draft(card, tensors, device))
+        case "point_diffusion":
+            from models.diffusion.bozzetto import load_bozzetto
+
+            return cast(Reconstructor, load_bozzetto(card, tensors, device))
         case _:
             assert_never(card.family)

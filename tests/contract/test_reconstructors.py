@@ -4,7 +4,7 @@ A new model needs a case in `random_tensors` and nothing else here.
 """
 
 from dataclasses import replace
-from typing import assert_never
+from typing import assert_never, cast
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from models.contract import (
     SamplingParams,
     State,
 )
+from models.diffusion.bozzetto import Bozzetto
 from models.errors import WeightsError
 from models.foreground import crop_foreground
 from models.registry import build, load
@@ -44,6 +45,10 @@ def random_tensors(card: ModelCard) -> dict[str, Tensor]:
                 from models.feedforward.draft import DraftConfig, DraftNet
 
                 return DraftNet(DraftConfig(image_size=card.image_size)).state_dict()
+            case "point_diffusion":
+                from models.diffusion.network import CONFIGS, BozzettoNet
+
+                return BozzettoNet(CONFIGS[card.id]).state_dict()
             case _:
                 assert_never(card.family)
 
@@ -51,7 +56,14 @@ def random_tensors(card: ModelCard) -> dict[str, Tensor]:
 @pytest.fixture(scope="module", params=CASES)
 def model(request) -> Reconstructor:
     card, weights = request.param
-    return load(card, CPU) if weights == "trained" else build(card, random_tensors(card), CPU)
+    if weights == "trained":
+        return load(card, CPU)
+    model = build(card, random_tensors(card), CPU)
+    if card.family == "point_diffusion":
+        cast(
+            Bozzetto, model
+        ).half = False  # sampling with an untrained network blows up every rounding error
+    return model
 
 
 def crop(model: Reconstructor, shape: str, color=(180, 60, 40)) -> Tensor:
@@ -61,7 +73,8 @@ def crop(model: Reconstructor, shape: str, color=(180, 60, 40)) -> Tensor:
 
 
 def params(model: Reconstructor, num_points=1024, seed=3) -> SamplingParams:
-    return SamplingParams(num_points, model.card.steps, seed)
+    steps = min(model.card.steps, 4)  # what is promised here holds at any number of steps
+    return SamplingParams(num_points, steps, seed)
 
 
 def run(model: Reconstructor, crops: list[Tensor], wanted: list[SamplingParams]) -> list[Result]:
@@ -138,7 +151,7 @@ def test_company_in_the_batch_changes_nothing_that_can_be_seen(model):
         (alone,) = run(model, [shape_crop], [item])
         # Batched matrix products round otherwise; a point may then fall onto the next triangle.
         distance = np.linalg.norm(result.points.positions - alone.points.positions, axis=1)
-        assert np.quantile(distance, 0.98) < 1e-3
+        assert np.quantile(distance, 0.98) < model.card.tolerance
 
 
 def test_states_are_independent_of_each_other(model):
@@ -151,7 +164,7 @@ def test_states_are_independent_of_each_other(model):
 
     for first, second in zip(forward, backward, strict=True):
         distance = np.linalg.norm(first.points.positions - second.points.positions, axis=1)
-        assert np.quantile(distance, 0.98) < 1e-3
+        assert np.quantile(distance, 0.98) < model.card.tolerance
 
 
 def test_normals_have_unit_length_where_there_are_any(model):
