@@ -218,7 +218,7 @@ BOZZETTO_XS = ModelCard(
     steps=16,
     image_size=96,
     memory_bytes=700_000_000,
-    measured_seconds={},
+    measured_seconds={"2 cores of an AMD EPYC, 16 steps": 2.9},
     weights=(
         WeightFile(
             "bozzetto-xs/weights-1.safetensors",

@@ -162,8 +162,9 @@ class Bozzetto:
         kept = without_strays(views[chosen], state.params.num_points)
         cloud = self._upright(state, _taken(state.latest[chosen], kept))
         given = state.conditioning
-        # A mesh wants a surface without holes or fuzz, which the encoder's guess is.
-        surface = surface_of_layers(given.layers, given.rgba, state.params.seed)
+        # A mesh wants a surface without holes or fuzz, which the encoder's guess is. Trained
+        # without a Chamfer loss it does not ripple, and its depth can be taken as it is.
+        surface = surface_of_layers(given.layers, given.rgba, state.params.seed, gain=1.0)
         frame = measure(cloud.positions)
         return Result(apply(frame, cloud), surface=apply(frame, surface))
 

@@ -332,10 +332,12 @@ def points_of_layers(layers: Layers, rgba: Tensor, num_points: int, seed: int) -
     return _sheet_cloud(layers, rgba, layers.depth[0].cpu().numpy(), DEPTH_GAIN, num_points, seed)
 
 
-def surface_of_layers(layers: Layers, rgba: Tensor, seed: int) -> PointCloud:
-    """As `points_of_layers`, but even enough for a mesh to go through."""
+def surface_of_layers(
+    layers: Layers, rgba: Tensor, seed: int, gain: float = SMOOTH_GAIN
+) -> PointCloud:
+    """As `points_of_layers`, but even enough for a mesh to go through, its depth times `gain`."""
     depth = smoothed(layers.depth[0].cpu().numpy(), _foreground(rgba))
-    return _sheet_cloud(layers, rgba, depth, SMOOTH_GAIN, SURFACE_POINTS, seed)
+    return _sheet_cloud(layers, rgba, depth, gain, SURFACE_POINTS, seed)
 
 
 def _sheet_cloud(
