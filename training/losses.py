@@ -2,6 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kernels.chamfer import chamfer_distance, nearest_pairs
 from models.diffusion.denoiser import Denoised
 from models.diffusion.view_space import turn_to_view
 from models.feedforward.draft import Layers, lift
@@ -75,7 +76,8 @@ def draft_loss(layers: Layers, batch: dict[str, Tensor]) -> tuple[Tensor, dict[s
     parts = layer_losses(layers, batch)
     lifted = lift(layers.depth, layers.camera)
     cloud = sheet_points(lifted, batch["mask"])
-    parts["chamfer"] = chamfer(cloud, batch["points"])
+    pairs = nearest_pairs(cloud, batch["points"])
+    parts["chamfer"] = chamfer_distance(pairs, squared=False).mean()
     return weighted(parts, _DRAFT_WEIGHTS)
 
 
@@ -146,15 +148,3 @@ def sheet_points(lifted: Tensor, mask: Tensor) -> Tensor:
     front, back = (lifted[:, layer].reshape(B, -1, 3)[rows, picked] for layer in (0, 1))
     share = torch.rand(B, _WALL_POINTS, 1, device=mask.device)
     return torch.cat([layers, front + share * (back - front)], dim=1)
-
-
-def chamfer(a: Tensor, b: Tensor) -> Tensor:
-    """Mean distance of [B, N, 3] and [B, M, 3] to each other's nearest points, both directions
-    summed. The pairs are found without a gradient, which only they need."""
-    with torch.no_grad():
-        distance = torch.cdist(a, b)
-        of_a, of_b = distance.argmin(dim=2), distance.argmin(dim=1)
-    rows = torch.arange(len(a), device=a.device)[:, None]
-    there: Tensor = torch.linalg.vector_norm(a - b[rows, of_a] + 1e-9, dim=-1).mean()
-    back: Tensor = torch.linalg.vector_norm(b - a[rows, of_b] + 1e-9, dim=-1).mean()
-    return there + back
