@@ -54,8 +54,9 @@ def check_shapes(**tensors: tuple[Tensor | None, str]) -> dict[str, int]:
         if tensor.layout != torch.strided:
             raise ShapeError(f"{name}: a dense tensor expected, got {tensor.layout}")
         dims = pattern.split()
+        with_its_own = dict(sizes)
         met = tensor.ndim == len(dims) and all(
-            _meets(dim, size, sizes) for dim, size in zip(dims, tensor.shape, strict=True)
+            _meets(dim, size, with_its_own) for dim, size in zip(dims, tensor.shape, strict=True)
         )
         if not met:
             known = ", ".join(
@@ -63,15 +64,14 @@ def check_shapes(**tensors: tuple[Tensor | None, str]) -> dict[str, int]:
             )
             wanted = f"[{', '.join(dims)}]" + (f" with {known}" if known else "")
             raise ShapeError(f"{name}: {wanted} expected, got {list(tensor.shape)}")
-        named = zip(dims, tensor.shape, strict=True)
-        sizes.update({dim: size for dim, size in named if not dim.isdigit()})
+        sizes = with_its_own
     return sizes
 
 
 def _meets(dim: str, size: int, sizes: dict[str, int]) -> bool:
     if dim.isdigit():
         return size == int(dim)
-    return size == sizes.get(dim, size) and (size > 0 or dim == "B")
+    return size == sizes.setdefault(dim, size) and (size > 0 or dim == "B")
 
 
 def check_alike(**tensors: Tensor | None) -> None:
