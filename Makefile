@@ -11,6 +11,8 @@ TORCH ?= $(shell cat $(VENV)/torch 2>/dev/null || echo cpu)
 ARGS ?=
 # Python code that the type checker reads; the linter reads everything.
 TYPED := service models geometry kernels training benchmarks tests
+RIVALS := $(VENV)/bench
+OLD_TRITON := $(VENV)/triton-3.6
 NODE_MODULES := tests/gltf/node_modules/.stamp
 # Node trusts a list of its own; a company's certificates stand in the system's.
 SYSTEM_CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
@@ -50,19 +52,24 @@ lint-scripts: $(VENV)/tools.stamp
 
 .PHONY: test
 test: setup $(NODE_MODULES) ## every test that takes seconds and needs no GPU
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not gpu" --ignore tests/kernels $(ARGS)
+	@# Triton's interpreter is switched on for a whole process.
+	$(BIN)/python -m pytest -m "not slow and not gpu" tests/kernels $(ARGS)
 
 .PHONY: test-slow
-test-slow: setup $(NODE_MODULES) ## the tests that take minutes
+test-slow: setup $(NODE_MODULES) $(OLD_TRITON)/.stamp ## the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
+	@echo "The operators once more, with the oldest Triton that is promised to work"
+	PYTHONPATH=$(OLD_TRITON) $(BIN)/python -m pytest -m "not slow and not gpu" tests/kernels $(ARGS)
 
 .PHONY: test-gpu
-test-gpu: setup ## the tests that need a CUDA device
-	$(BIN)/python -m pytest -m gpu $(ARGS)
+test-gpu: setup ## all tests of operators, on a CUDA device, and whatever else needs one
+	$(BIN)/python -m pytest -m gpu --ignore tests/kernels $(ARGS)
+	$(BIN)/python -m pytest tests/kernels $(ARGS)
 
 .PHONY: bench
-bench: setup ## measure, and write benchmarks/results
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: setup $(RIVALS)/.stamp ## measure, and write benchmarks/results; ARGS names suites
+	PYTHONPATH=$(RIVALS) $(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: image-check
 image-check: setup ## build both container images and run a job through them; needs root
@@ -116,6 +123,20 @@ $(VENV)/tools.stamp: $(VENV)/python.stamp requirements/lock-tools.txt
 	@$(BIN)/python -m venv $(VENV)/tools
 	@$(VENV)/tools/bin/python -m pip --disable-pip-version-check install --quiet \
 		--require-hashes --no-deps --only-binary :all: -r requirements/lock-tools.txt
+	@touch $@
+
+# Libraries that only benchmarks compare with, out of everyone else's sight.
+$(RIVALS)/.stamp: $(VENV)/dev.stamp requirements/lock-bench.txt
+	@echo "Installing libraries to compare with"
+	@rm -rf $(RIVALS)
+	@$(LOCKED) --target $(RIVALS) -r requirements/lock-bench.txt
+	@touch $@
+
+# Triton 3.6 and a NumPy that its interpreter can read, to be put before the installed ones.
+$(OLD_TRITON)/.stamp: $(VENV)/dev.stamp requirements/lock-triton-3.6.txt
+	@echo "Installing Triton 3.6"
+	@rm -rf $(OLD_TRITON)
+	@$(LOCKED) --target $(OLD_TRITON) -r requirements/lock-triton-3.6.txt
 	@touch $@
 
 # The Khronos validator of glTF files. Without Node its tests are skipped and say so; CI has it.
