@@ -19,7 +19,7 @@ def golden(op: str) -> dict[str, dict[str, Tensor]]:
     Skips the test where the folder is missing.
     """
     cases: dict[str, dict[str, Tensor]] = {}
-    for key, value in _values().items():
+    for key, value in _values("ops").items():
         of, case, name = key.split(".", 2)
         if of == op:
             cases.setdefault(case, {})[name] = value.to(DEVICE)
@@ -27,9 +27,14 @@ def golden(op: str) -> dict[str, dict[str, Tensor]]:
     return cases
 
 
+def golden_set(name: str) -> dict[str, Tensor]:
+    """All inputs and outputs of another folder of golden values, on the test's device."""
+    return {key: value.to(DEVICE) for key, value in _values(name).items()}
+
+
 @cache
-def _values() -> dict[str, Tensor]:
-    folder = Path(os.environ.get("PARITY_DIR", _DEFAULT)) / "ops"
+def _values(name: str) -> dict[str, Tensor]:
+    folder = Path(os.environ.get("PARITY_DIR", _DEFAULT)) / name
     if not folder.is_dir():
         pytest.skip(f"no golden values: {folder} is missing (PARITY_DIR names their folder)")
     return {**load_file(folder / "inputs.safetensors"), **load_file(folder / "outputs.safetensors")}
