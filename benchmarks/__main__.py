@@ -1,6 +1,7 @@
 """`python -m benchmarks [pipeline] [serving]`: measure, print, write benchmarks/results/*.json.
 
-`rendering` needs the training data, so it and `training` run only when they are named.
+`rendering` needs the training data, so it, `training` and `kernels` run only when they are named.
+`kernels` measures the operators (`--ops` some of them) and writes the tables of docs/kernels.md.
 """
 
 import argparse
@@ -9,7 +10,10 @@ from pathlib import Path
 
 from benchmarks import pipeline, rendering, serving, training
 from benchmarks.hardware import describe
+from benchmarks.kernels import report, suite
+from benchmarks.kernels.suite import operators
 
+KERNELS_PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 RESULTS = Path(__file__).with_name("results")
 SUITES = {
     "pipeline": pipeline.measure,
@@ -23,16 +27,21 @@ DEFAULT = ["pipeline", "serving"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", default=DEFAULT, metavar="SUITE")
+    parser.add_argument("--ops", default=",".join(operators()), help="of kernels, by comma")
     args = parser.parse_args()
     for name in args.suites:
+        if name == "kernels":
+            suite.write(RESULTS, args.ops.split(","))
+            KERNELS_PAGE.write_text(report.insert(KERNELS_PAGE.read_text(), RESULTS))
+            continue
         if name not in SUITES:
-            parser.error(f"unknown suite {name}; known: {', '.join(SUITES)}")
+            parser.error(f"unknown suite {name}; known: kernels, {', '.join(SUITES)}")
         figures = SUITES[name]()
         for key, value in figures.items():
             print(f"{name}  {key:40s} {value:.4g}")
-        report = {"hardware": describe(), "figures": figures}
+        measured = {"hardware": describe(), "figures": figures}
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}-cpu.json").write_text(json.dumps(report, indent=1) + "\n")
+        (RESULTS / f"{name}-cpu.json").write_text(json.dumps(measured, indent=1) + "\n")
 
 
 if __name__ == "__main__":

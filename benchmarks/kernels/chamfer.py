@@ -6,6 +6,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from benchmarks.kernels.cases import Call, Case, by_backend, cloud
+from benchmarks.kernels.libraries import neighbor_searches
 from kernels.chamfer import TABLE, nearest_pairs
 
 _SHAPES = ((1, 256), (1, 2048), (8, 2048), (1, 8192), (1, 32768))
@@ -27,6 +28,9 @@ def cases(device: torch.device) -> Iterator[Case]:
             others["torch.cdist"] = partial(_cdist, x, y)
         if on_cpu:
             others["SciPy cKDTree"] = partial(_scipy, x, y)
+        there = neighbor_searches(x, y, 1, brute=not slow)
+        back = neighbor_searches(y, x, 1, brute=not slow)
+        others.update({name: _both(there[name], back[name]) for name in there})
         yield Case(
             name=f"B {B}, N = M {N:,}",
             size=pairs,
@@ -35,6 +39,10 @@ def cases(device: torch.device) -> Iterator[Case]:
             others=others,
             floor_us=pairs * _FLOOR_S * 1e6,
         )
+
+
+def _both(there: Call, back: Call) -> Call:
+    return lambda: (there(), back())
 
 
 def _cdist(x: Tensor, y: Tensor) -> object:

@@ -10,11 +10,13 @@ import re
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from benchmarks.hardware import describe
+from benchmarks.kernels import libraries
 from benchmarks.kernels.cases import Call, Case
 from kernels.dispatch import Table
 
@@ -26,12 +28,28 @@ _SHORTEST_S = 2e-4  # a timing is of as many calls as it takes to reach this
 Measured = dict[str, object]
 
 
+def operators() -> list[str]:
+    """All that have a benchmark here."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if _is_operator(path))
+
+
+def _is_operator(path: Path) -> bool:
+    return (Path(__file__).parents[2] / "kernels" / path.stem / "__init__.py").is_file()
+
+
 def measure(ops: Sequence[str]) -> dict[str, object]:
     """Figures of `ops`, as the results file holds them."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(2)
+    hardware = describe()
+    hardware["versions"] = {
+        "torch": version("torch"),
+        "triton": version("triton"),
+        "scipy": version("scipy"),
+        **libraries.versions(),
+    }
     return {
-        "hardware": {**describe(), **_gpu(device)},
+        "hardware": {**hardware, **_gpu(device)},
         "cases": [row for op in ops for row in _rows(op, device)],
     }
 
@@ -80,6 +98,7 @@ def _row(table: Table, case: Case) -> Measured:
             name: [round(min(each), 2), round(max(each), 2)] for name, each in times.items()
         },
         "floor_us": case.floor_us,
+        **_gpu(case.like.device),
     }
 
 
