@@ -15,6 +15,7 @@ from kernels.checks import (
     check_shapes,
 )
 from kernels.dispatch import ANYWHERE, CPU, CUDA, Choice, Table
+from kernels.ragged import without_padding
 
 TABLE = Table(
     op="ball_query",
@@ -79,7 +80,7 @@ def ball_query(
     check_range("max_neighbors", max_neighbors, 1, MOST_NEIGHBORS)
     check_range("radius", radius, torch.finfo(torch.float32).tiny, _MOST_RADIUS)
     check_lengths("lengths", lengths, B, N, points)
-    centers, points = centers.detach(), _without_padding(points.detach(), lengths)
+    centers, points = centers.detach(), without_padding(points.detach(), lengths)
     check_finite(centers=centers, points=points)
     rounded = torch.tensor(radius, dtype=centers.dtype)
     sq_radius = float(rounded * rounded)
@@ -95,11 +96,3 @@ def ball_query(
         case _:
             found = reference.ball_query(centers, points, sq_radius, max_neighbors, lengths)
     return Ball(*found)
-
-
-def _without_padding(points: Tensor, lengths: Tensor | None) -> Tensor:
-    """Padding made 0: whatever it holds, NaN included, is no reason to refuse or to spoil."""
-    if lengths is None:
-        return points
-    valid = torch.arange(points.shape[1], device=points.device) < lengths[:, None]
-    return torch.where(valid[..., None], points, 0.0)

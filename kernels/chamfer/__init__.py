@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from kernels.chamfer import kd_tree, reference, tiled
 from kernels.checks import check_alike, check_dtype, check_finite, check_lengths, check_shapes
 from kernels.dispatch import ANYWHERE, CPU, CUDA, Choice, Table
+from kernels.ragged import without_padding
 from kernels.scatter import scatter_sum
 
 TABLE = Table(
@@ -53,8 +54,7 @@ def nearest_pairs(
         y_lengths: [B] int64, 1 to M.
 
     Returns:
-        `NearestPairs`. Equal distances go to the lower index; `kd_tree` may take a point that is
-        farther by a rounding error.
+        `NearestPairs`. Equal distances go to the lower index.
 
     Raises:
         ShapeError: a shape above does not hold, or a cloud has no point.
@@ -69,7 +69,7 @@ def nearest_pairs(
     check_alike(x=x, y=y)
     check_lengths("x_lengths", x_lengths, B, N, x)
     check_lengths("y_lengths", y_lengths, B, M, y)
-    x, y = _without_padding(x, x_lengths), _without_padding(y, y_lengths)
+    x, y = without_padding(x, x_lengths), without_padding(y, y_lengths)
     check_finite(x=x, y=y)
     found: tuple[Tensor, Tensor, Tensor, Tensor] = _Nearest.apply(x, y, x_lengths, y_lengths)  # type: ignore[no-untyped-call]
     return NearestPairs(*found)
@@ -181,11 +181,3 @@ def _root(sq_dist: Tensor) -> Tensor:
     """Square root whose gradient at 0 is 0, not infinite."""
     positive = sq_dist > 0
     return torch.where(positive, torch.where(positive, sq_dist, 1.0).sqrt(), 0.0)
-
-
-def _without_padding(points: Tensor, lengths: Tensor | None) -> Tensor:
-    """Padding made 0: whatever it holds, NaN included, is no reason to refuse or to spoil."""
-    if lengths is None:
-        return points
-    valid = torch.arange(points.shape[1], device=points.device) < lengths[:, None]
-    return torch.where(valid[..., None], points, 0.0)

@@ -8,6 +8,7 @@ from torch import Tensor
 from kernels.checks import check_dtype, check_finite, check_lengths, check_range, check_shapes
 from kernels.dispatch import ANYWHERE, CPU, CUDA, Choice, Table
 from kernels.farthest_point_sampling import joint, reference
+from kernels.ragged import without_padding
 
 TABLE = Table(
     op="farthest_point_sampling",
@@ -57,10 +58,7 @@ def farthest_point_sampling(
     check_lengths("lengths", lengths, B, N, points)
     if ties not in get_args(Ties):
         raise ValueError(f"ties: one of {', '.join(get_args(Ties))} expected, got {ties!r}")
-    points = points.detach()
-    if lengths is not None:  # whatever padding holds, NaN included, is no reason to refuse
-        valid = torch.arange(N, device=points.device) < lengths[:, None]
-        points = torch.where(valid[..., None], points, 0.0)
+    points = without_padding(points.detach(), lengths)
     check_finite(points=points)
     match TABLE.pick(points, B * N * num_samples):
         case "triton":

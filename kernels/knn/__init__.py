@@ -15,6 +15,7 @@ from kernels.checks import (
 )
 from kernels.dispatch import ANYWHERE, CPU, CUDA, Choice, Table
 from kernels.knn import kd_tree, reference, tiled
+from kernels.ragged import without_padding
 
 TABLE = Table(
     op="knn",
@@ -68,7 +69,7 @@ def knn(query: Tensor, points: Tensor, k: int, lengths: Tensor | None = None) ->
     check_alike(query=query, points=points)
     check_range("k", k, 1, min(N, MOST_NEIGHBORS))
     check_lengths("lengths", lengths, B, N, points)
-    query, points = query.detach(), _without_padding(points.detach(), lengths)
+    query, points = query.detach(), without_padding(points.detach(), lengths)
     check_finite(query=query, points=points)
     match TABLE.pick(query, B * M * N):
         case "triton":
@@ -82,11 +83,3 @@ def knn(query: Tensor, points: Tensor, k: int, lengths: Tensor | None = None) ->
         case _:
             found = reference.knn(query, points, k, lengths)
     return Neighbors(*found)
-
-
-def _without_padding(points: Tensor, lengths: Tensor | None) -> Tensor:
-    """Padding made 0: whatever it holds, NaN included, is no reason to refuse or to spoil."""
-    if lengths is None:
-        return points
-    valid = torch.arange(points.shape[1], device=points.device) < lengths[:, None]
-    return torch.where(valid[..., None], points, 0.0)
