@@ -51,7 +51,8 @@ class Specimen:
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a compiled kernel takes: of a thread the registers and bytes spilled, of a program the
-    instructions, those of its longest innermost loop, those of the matrix unit, shared bytes."""
+    instructions, those of its longest innermost loop, those of the matrix unit, shared bytes, and
+    the columns that the matrix unit's instructions make, of 64 rows by 16 terms each."""
 
     registers: int
     spilled: int
@@ -59,6 +60,7 @@ class Needs:
     loop: int
     matrix: int
     shared: int
+    columns: int = 0
 
 
 def specimens(op: str) -> tuple[Specimen, ...]:
@@ -116,6 +118,9 @@ def _needs(cubin: bytes, shared: int) -> Needs:
         loop=longest_loop(code),
         matrix=sum("HGMMA" in text for _, text in code),
         shared=shared,
+        columns=sum(
+            map(int, re.findall(r"HGMMA\.64x(\d+)x16", "\n".join(text for _, text in code)))
+        ),
     )
 
 
