@@ -23,6 +23,7 @@ from kernels.dispatch import Table
 _ROUNDS = 15
 _LONG_S = 0.2  # calls that take longer are timed in fewer rounds
 _LONG_ROUNDS = 5
+_PAUSE_S = 0.01  # OpenMP's threads spin for milliseconds, on cores that the next contender wants
 _SHORTEST_S = 2e-4  # a timing is of as many calls as it takes to reach this
 
 Measured = dict[str, object]
@@ -108,6 +109,7 @@ def _timed(calls: dict[str, Call], device: torch.device) -> dict[str, list[float
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(_ROUNDS):
         for name, call in calls.items():
+            time.sleep(_PAUSE_S)
             if turn < _LONG_ROUNDS or times[name][0] < _LONG_S * 1e6:
                 times[name].append(_seconds(call, repeats[name], device) * 1e6)
     return times

@@ -16,6 +16,7 @@ TABLE = Table(
     size="pairs, B * N * M",
     backends={"reference": ANYWHERE, "tiled": ANYWHERE, "kd_tree": CPU, "triton": CUDA},
     choices=(
+        Choice("tiled", "cpu", up_to=2e4, measured="kernels-cpu"),
         Choice("kd_tree", "cpu", measured="kernels-cpu"),
         Choice("triton", "cuda"),
         Choice("tiled", "cuda"),
