@@ -25,7 +25,7 @@ CPU = ("cpu",)
 CUDA = ("cuda",)
 ANYWHERE = ("cpu", "cuda")
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("bozzetto.kernels")
 # Backend by operator; "" stands for every operator that has it.
 _forced: ContextVar[Mapping[str, str]] = ContextVar("kernels_forced", default=MappingProxyType({}))
 

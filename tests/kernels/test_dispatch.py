@@ -84,7 +84,7 @@ def test_a_forced_backend_is_of_its_own_thread() -> None:
 
 def test_the_choice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     dispatch._tell.cache_clear()
-    with caplog.at_level(logging.INFO, logger="kernels.dispatch"):
+    with caplog.at_level(logging.INFO, logger="bozzetto.kernels"):
         for _ in range(3):
             TABLE.pick(X, 1)
         TABLE.pick(X, 101)
