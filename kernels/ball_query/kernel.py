@@ -49,7 +49,7 @@ def ball_query_kernel(
     while first < stop:
         columns = first + tl.arange(0, BLOCK_N)
         within = columns < stop
-        row = points + columns * 3
+        row = points + tl.cast(first, tl.int64) * 3 + (columns - first) * 3
         d0 = c0 - tl.load(row, mask=within, other=float("inf"))[None, :]
         d1 = c1 - tl.load(row + 1, mask=within, other=float("inf"))[None, :]
         d2 = c2 - tl.load(row + 2, mask=within, other=float("inf"))[None, :]

@@ -48,18 +48,19 @@ def nearest_kernel(
     start = split * split_size
     stop = tl.minimum(start + split_size, y_count)
     index = tl.zeros([BLOCK_N, BLOCK_M], tl.int32) + start
-    y_cloud = y_ptr + b * M * 3
+    lane = tl.arange(0, BLOCK_M)
+    y_tile = y_ptr + (b * M + start) * 3
     for first in range(start, stop, BLOCK_M):
-        columns = first + tl.arange(0, BLOCK_M)
         # Past the end the last point stands again: equal distances keep the lower index.
-        y_row = y_cloud + tl.minimum(columns, stop - 1) * 3
+        y_row = y_tile + tl.minimum(lane, stop - 1 - first) * 3
         d0 = x0 - tl.load(y_row)[None, :]
         d1 = x1 - tl.load(y_row + 1)[None, :]
         d2 = x2 - tl.load(y_row + 2)[None, :]
         sq_dist = d0 * d0 + d1 * d1 + d2 * d2
         nearer = sq_dist < least
         least = tl.where(nearer, sq_dist, least)
-        index = tl.where(nearer, columns[None, :], index)
+        index = tl.where(nearer, (first + lane)[None, :], index)
+        y_tile += BLOCK_M * 3
 
     # Lanes past the end of a short tile have seen copies of its last point, under a number of their
     # own; no copy is nearer than the point, whose number is lower.

@@ -63,7 +63,7 @@ def _nearest_of_lanes(
     for first in range(start, stop, BLOCK_N):
         columns = first + tl.arange(0, BLOCK_N)
         within = columns < stop
-        row = points_ptr + columns * 3
+        row = points_ptr + tl.cast(first, tl.int64) * 3 + (columns - first) * 3
         d0 = q0 - tl.load(row, mask=within, other=float("nan"))[None, :]
         d1 = q1 - tl.load(row + 1, mask=within, other=float("nan"))[None, :]
         d2 = q2 - tl.load(row + 2, mask=within, other=float("nan"))[None, :]

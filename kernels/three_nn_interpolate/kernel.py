@@ -62,9 +62,10 @@ def nearest_kernel(
         columns = first + tl.arange(0, BLOCK_M)
         inside = columns < M
         # Past the end a centre lies infinitely far away, where it is nearer than none.
-        dx = x - tl.load(cloud + columns * 3, mask=inside, other=float("inf"))[None, :]
-        dy = y - tl.load(cloud + columns * 3 + 1, mask=inside, other=0.0)[None, :]
-        dz = z - tl.load(cloud + columns * 3 + 2, mask=inside, other=0.0)[None, :]
+        row = cloud + tl.cast(first, tl.int64) * 3 + (columns - first) * 3
+        dx = x - tl.load(row, mask=inside, other=float("inf"))[None, :]
+        dy = y - tl.load(row + 1, mask=inside, other=0.0)[None, :]
+        dz = z - tl.load(row + 2, mask=inside, other=0.0)[None, :]
         sq_dist = dx * dx + dy * dy + dz * dz
         at = columns[None, :]
         before_0, before_1, before_2 = sq_dist < d_0, sq_dist < d_1, sq_dist < d_2
