@@ -5,12 +5,15 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
 from tests.kernels.compiled import Needs, Specimen, instructions, longest_loop, specimens
 from tests.repository.files import ROOT
 from tests.repository.kernels import with_kernel
+
+BUDGETED = "3.7."  # Triton's release that budgets are for; others may lay a tile out differently
 
 
 @pytest.mark.parametrize("op", with_kernel())
@@ -27,19 +30,22 @@ def test_kernels_compile_within_their_budgets(op: str) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])[op]
     assert len(report) == len(specimens(op)) > 0
+    exact = version("triton").startswith(BUDGETED)
     over = [
-        line for each in specimens(op) for line in _over_budget(each, Needs(**report[each.name]))
+        line
+        for each in specimens(op)
+        for line in _over_budget(each, Needs(**report[each.name]), exact)
     ]
     assert over == []
 
 
-def _over_budget(specimen: Specimen, needs: Needs) -> list[str]:
-    bounds = {
-        "spilled": (needs.spilled, 0),
-        "registers": (needs.registers, specimen.max_registers),
-        "instructions": (needs.instructions, specimen.max_instructions),
-        "loop": (needs.loop, needs.loop if specimen.max_loop is None else specimen.max_loop),
-    }
+def _over_budget(specimen: Specimen, needs: Needs, exact: bool = True) -> list[str]:
+    bounds = {"spilled": (needs.spilled, 0)}
+    if exact:
+        longest = needs.loop if specimen.max_loop is None else specimen.max_loop
+        bounds["registers"] = (needs.registers, specimen.max_registers)
+        bounds["instructions"] = (needs.instructions, specimen.max_instructions)
+        bounds["loop"] = (needs.loop, longest)
     over = [
         f"{specimen.name}: {name} {value}, allowed {bound}"
         for name, (value, bound) in bounds.items()
@@ -54,6 +60,7 @@ def test_a_budget_can_be_exceeded() -> None:
     specimen = Specimen("s", "k", {}, max_instructions=10, max_registers=8, max_loop=2)
     needs = Needs(registers=9, spilled=8, instructions=11, loop=3, matrix=1, shared=0)
     assert len(_over_budget(specimen, needs)) == 5
+    assert len(_over_budget(specimen, needs, exact=False)) == 2
     assert _over_budget(specimen, Needs(8, 0, 10, 2, 0, 0)) == []
 
 
