@@ -104,13 +104,20 @@ def _row(table: Table, case: Case) -> Measured:
 
 
 def _timed(calls: dict[str, Call], device: torch.device) -> dict[str, list[float]]:
-    """Microseconds of a call by contender. They take turns, so that a busy moment hits them all."""
+    """Microseconds of a call by contender. They take turns, so that a busy moment hits them all.
+
+    Before its turn each waits until the threads of the one before have stopped spinning, and is
+    called once to wake its own.
+    """
     repeats = {name: _repeats(call, device) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(_ROUNDS):
         for name, call in calls.items():
-            time.sleep(_PAUSE_S)
-            if turn < _LONG_ROUNDS or times[name][0] < _LONG_S * 1e6:
+            short = not times[name] or times[name][0] < _LONG_S * 1e6
+            if turn < _LONG_ROUNDS or short:
+                time.sleep(_PAUSE_S)
+                if short:
+                    call()
                 times[name].append(_seconds(call, repeats[name], device) * 1e6)
     return times
 
