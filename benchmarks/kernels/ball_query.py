@@ -25,7 +25,9 @@ def cases(device: torch.device) -> Iterator[Case]:
         leave_out = ("reference",) if on_cpu and pairs > _MOST_SLOW else ()
         others: dict[str, Call] = {}
         if on_cpu:
-            others["SciPy query_ball_point"] = partial(_scipy, centers, points, radius)
+            others["SciPy query_ball_point, without slots"] = partial(
+                _scipy, centers, points, radius
+            )
         else:
             others["torch.compile"] = partial(torch.compile(_sorted), centers, points, radius)
         if not leave_out:

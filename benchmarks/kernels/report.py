@@ -9,6 +9,8 @@ START, END = (
     "<!-- figures: written by `python -m benchmarks kernels` -->",
     "<!-- end of figures -->",
 )
+# Contenders that do less or more than the operator are shown, not compared with.
+_UNEQUAL = (", without ", ", with gradient", ", shaded")
 _WORTH_A_DIGIT = 100  # microseconds or ratios from which decimals say nothing
 
 Row = dict[str, Any]
@@ -68,10 +70,14 @@ def _line(cells: Sequence[str]) -> str:
 
 def _ratio(row: Row, others: Sequence[str]) -> str:
     times = row["microseconds"]
-    rivals = [times[name] for name in others if name in times]
+    rivals = [times[name] for name in others if name in times and not _unequal(name)]
     if not rivals or row["chosen"] not in times:
         return ""
     return f"{min(rivals) / times[row['chosen']]:.2f}"
+
+
+def _unequal(name: str) -> bool:
+    return any(mark in name for mark in _UNEQUAL)
 
 
 def _floor(row: Row) -> str:

@@ -21,7 +21,9 @@ def cases(device: torch.device) -> Iterator[Case]:
         generator = torch.Generator().manual_seed(1)
         features = torch.randn(B, N, C, generator=generator).to(device)
         cell = voxel_coordinates(cloud(device, B, N), R).cell
-        others: dict[str, Call] = {"torch scatter_reduce": partial(_scatter, features, cell, R)}
+        others: dict[str, Call] = {
+            "torch scatter_reduce, without counts": partial(_scatter, features, cell, R)
+        }
         if on_cpu:
             others["SciPy sparse"] = partial(_sparse, features, cell, R)
         else:
