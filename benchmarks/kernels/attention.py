@@ -4,6 +4,7 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import flex_attention
 
 from benchmarks.kernels.cases import Call, Case, by_backend
 from kernels.attention import TABLE, attention
@@ -49,11 +50,13 @@ def _case(device: torch.device, dtype: torch.dtype, B: int, H: int, N: int, M: i
 
     q, k, v = heads(N), heads(M), heads(M)
     scores = float(B * H * N * M)
-    able = table_for(Need(device.type, dtype, d)).runnable(device.type, dtype)
+    table = table_for(Need(device.type, dtype, d))
+    able = table.runnable(device.type, dtype)
     dense = ("reference", "eager", "sdpa_math") if scores > _MOST_DENSE else ()
     others: dict[str, Call] = {"PyTorch's choice": partial(_default, q, k, v)}
-    if device.type == "cuda":
+    if device.type == "cuda" and B == 1 and dtype == torch.bfloat16:  # compiling takes seconds
         others["torch.compile"] = partial(torch.compile(_written_out), q, k, v)
+        others["flex attention"] = partial(torch.compile(flex_attention), q, k, v)
     for backend in ("eager", "sdpa_flash"):
         if backend in able and backend not in dense:
             others[f"{backend}, with gradient"] = _with_gradient(backend, q, k, v)
@@ -68,6 +71,7 @@ def _case(device: torch.device, dtype: torch.dtype, B: int, H: int, N: int, M: i
             (*dense, *(backend for backend in TABLE.backends if backend not in able)),
         ),
         others=others,
+        table=table,
         floor_us=4 * d * scores / (_FLOPS if dtype == torch.float32 else _TENSOR_FLOPS) * 1e6,
     )
 

@@ -23,6 +23,7 @@ class Case:
         like: a tensor of the type and on the device that it runs with.
         ours: by backend of the table.
         others: by library.
+        table: what serves it, where that is not the operator's `TABLE`.
         floor_us: what an H200 needs at the least, by bandwidth or instructions, in microseconds;
             None where nobody worked it out.
     """
@@ -32,6 +33,7 @@ class Case:
     like: Tensor
     ours: Mapping[str, Call]
     others: Mapping[str, Call]
+    table: Table | None = None
     floor_us: float | None = None
 
 
