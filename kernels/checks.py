@@ -13,6 +13,8 @@ from torch import Tensor
 
 from kernels.errors import ShapeError
 
+MOST_ROWS = 65_535  # of a batch: CUDA launches no more blocks along the axis that kernels give it
+
 _trusted: ContextVar[bool] = ContextVar("kernels_trusted", default=False)
 
 
@@ -41,8 +43,8 @@ def check_shapes(**tensors: tuple[Tensor | None, str]) -> dict[str, int]:
     """Match tensors with shapes as docstrings write them, and say what the letters stand for.
 
     `check_shapes(query=(query, "B M 3"), points=(points, "B N 3"))`: a number must be met exactly,
-    a letter means the same size wherever it stands. B may be 0, every other letter is at least 1.
-    A tensor that is None is passed over.
+    a letter means the same size wherever it stands. B is 0 to 65,535, every other letter at least
+    1. A tensor that is None is passed over.
 
     Raises:
         ShapeError: naming the tensor, the expected and the actual shape.
@@ -64,6 +66,8 @@ def check_shapes(**tensors: tuple[Tensor | None, str]) -> dict[str, int]:
             )
             wanted = f"[{', '.join(dims)}]" + (f" with {known}" if known else "")
             raise ShapeError(f"{name}: {wanted} expected, got {list(tensor.shape)}")
+        if with_its_own.get("B", 0) > MOST_ROWS:
+            raise ShapeError(f"{name}: B of 0 to {MOST_ROWS} expected, got {with_its_own['B']}")
         sizes = with_its_own
     return sizes
 

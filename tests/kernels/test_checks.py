@@ -47,6 +47,12 @@ def test_an_empty_batch_fits() -> None:
     assert check_shapes(x=(torch.zeros(0, 5), "B N")) == {"B": 0, "N": 5}
 
 
+def test_a_batch_that_no_launch_takes_is_refused() -> None:
+    assert check_shapes(x=(torch.zeros(65_535, 1), "B N"))["B"] == 65_535
+    with refused(ShapeError, "x: B of 0 to 65535", "65536"):
+        check_shapes(x=(torch.zeros(65_536, 1), "B N"))
+
+
 def test_types_and_devices() -> None:
     x = cloud(2)
     check_alike(a=x, b=None, c=x)
