@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def without_padding(points: Tensor, lengths: Tensor | None, fill: float = 0.0) -> Tensor:
-    """`points` [B, N, 3] with `fill` behind each cloud's `lengths` [B], or as they are without.
+    """`points` [B, N, C] with `fill` behind each cloud's `lengths` [B], or as they are without.
 
     Whatever padding holds, NaN included, is no reason to refuse or to spoil a cloud.
     """

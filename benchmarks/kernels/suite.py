@@ -9,7 +9,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,37 +38,42 @@ def _is_operator(path: Path) -> bool:
     return (Path(__file__).parents[2] / "kernels" / path.stem / "__init__.py").is_file()
 
 
-def measure(ops: Sequence[str]) -> dict[str, object]:
-    """Figures of `ops`, as the results file holds them."""
+def write(folder: Path, ops: Sequence[str]) -> Path:
+    """Measure `ops` and put the figures into the file, in which other operators keep theirs.
+
+    Raises:
+        ValueError: theirs are of another machine, or of other versions.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(2)
-    hardware = describe()
-    hardware["versions"] = {
-        "torch": version("torch"),
-        "triton": version("triton"),
-        "scipy": version("scipy"),
-        **libraries.versions(),
-    }
-    return {
-        "hardware": {**hardware, **_gpu(device)},
-        "cases": [row for op in ops for row in _rows(op, device)],
-    }
+    hardware = _hardware(device)
+    path = folder / file_name(str(hardware.get("gpu", "cpu")))
+    kept = _kept(path, ops, hardware)
+    cases = [*kept, *(row for op in ops for row in _rows(op, device))]
+    report = {"hardware": hardware, "cases": sorted(cases, key=lambda row: str(row["op"]))}
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    return path
 
 
 def file_name(device_name: str) -> str:
     return f"kernels-{re.sub('[^a-z0-9]+', '-', device_name.lower()).strip('-')}.json"
 
 
-def write(folder: Path, ops: Sequence[str]) -> Path:
-    """Measure `ops` and put the figures into the file, in which other operators keep theirs."""
-    report = measure(ops)
-    gpu = _gpu(torch.device("cuda")).get("gpu") if torch.cuda.is_available() else None
-    path = folder / file_name(str(gpu or "cpu"))
-    if path.is_file():
-        kept = [row for row in json.loads(path.read_text())["cases"] if row["op"] not in ops]
-        report["cases"] = sorted([*kept, *report["cases"]], key=lambda row: str(row["op"]))  # type: ignore[misc]
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    return path
+def _hardware(device: torch.device) -> dict[str, object]:
+    versions = {name: version(name) for name in ("torch", "triton", "scipy")}
+    return {**describe(), "versions": {**versions, **libraries.versions()}, **_gpu(device)}
+
+
+def _kept(path: Path, ops: Sequence[str], hardware: Mapping[str, object]) -> list[Measured]:
+    """Rows of other operators, which stand under one heading with the new ones."""
+    if not path.is_file():
+        return []
+    report = json.loads(path.read_text())
+    kept = [row for row in report["cases"] if row["op"] not in ops]
+    odd = [key for key, value in report["hardware"].items() if hardware.get(key) != value]
+    if kept and set(odd) - {"load_1_min"}:
+        raise ValueError(f"{path} differs in {', '.join(odd)}: measure all operators in one run")
+    return kept
 
 
 def _gpu(device: torch.device) -> dict[str, str]:

@@ -19,6 +19,7 @@ from kernels.checks import (
 from kernels.dispatch import ANYWHERE, CPU, CUDA, Choice, Table
 from kernels.point_rasterize import painter, reference, scatter
 from kernels.point_rasterize.taps import FeaturesAt, Mode
+from kernels.ragged import without_padding
 
 TABLE = Table(
     op="point_rasterize",
@@ -91,10 +92,9 @@ def rasterize_points(
     else:
         check_range("radius", radius, 0.0, _LARGEST_RADIUS)
         radius = float(radius)
-    if lengths is not None:
-        valid = torch.arange(N, device=points.device) < lengths[:, None]
-        points = torch.where(valid[..., None], points, -1.0)  # behind the camera
-        radius = torch.where(valid, radius, 0.0) if isinstance(radius, Tensor) else radius
+    points = without_padding(points, lengths, fill=-1.0)  # behind the camera
+    if isinstance(radius, Tensor):
+        radius = without_padding(radius[..., None], lengths)[..., 0]
     check_finite(points=points)
     if isinstance(radius, Tensor):
         check_finite(radius=radius)
