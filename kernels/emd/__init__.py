@@ -56,7 +56,7 @@ def emd(x: Tensor, y: Tensor, p: Literal[1, 2] = 1) -> EarthMover:
             which has the library for the other, is not installed.
 
     Not differentiable. Exact answers are SciPy's and take seconds from 4,096 points on, most where
-    the clouds have different shapes. The bound is Sinkhorn's, deterministic, up to an eighth low
+    the clouds have different shapes. The bound is Sinkhorn's, deterministic, up to a seventh low
     for clouds that differ by chance alone, less for others, and takes 16 N^2 bytes and more. The
     approxmatch of the literature's tables is not offered: it is no bijection, and its numbers
     compare only with its own.
