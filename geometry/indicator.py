@@ -16,7 +16,10 @@ PAD = 10  # cells around the points: the widest smoothing fits, and the far side
 _LEVELS = np.array([0.9, 1.5, 2.4, 3.8])
 _SMOOTHING = 0.6
 _ISO_RANGE = (0.2, 0.8)  # a point elsewhere is not on the surface that the normals describe
-_ISO_WIDTH = 2.0  # cells
+# Cells over which the level is averaged, without noise and from a noise of `_NOISY` spacings on:
+# the surface of a clean cloud goes through its points, that of a noisy one between them.
+_LEVEL_WIDTHS = (1.0, 2.0)
+_NOISY = 0.2
 _FLAT = 1e-3  # values nearer to the surface than this would make triangles without area
 
 
@@ -64,7 +67,7 @@ def make_grid(cells: Floats) -> Grid:
     return Grid((shape[0], shape[1], shape[2]), np.stack(corners), np.stack(weights))
 
 
-def inside_field(grid: Grid, normals: Floats, spacing: Floats) -> Field:
+def inside_field(grid: Grid, normals: Floats, spacing: Floats, noise: float) -> Field:
     """Positive inside, negative outside, zero at the points as far as their normals allow.
 
     Poisson reconstruction, solved in Fourier space as in Peng et al. 2021 ("Shape as Points"):
@@ -76,15 +79,28 @@ def inside_field(grid: Grid, normals: Floats, spacing: Floats) -> Field:
         grid: of the points.
         normals: [N, 3] unit, outwards.
         spacing: [N] mean distance of neighbours, in cells.
+        noise: of the points, in spacings.
     """
     area = spacing**2
     field = _solve(grid, normals * area[:, None], _SMOOTHING * spacing)
     value = np.clip(grid.read(field), *_ISO_RANGE)
     usual = float(np.average(value, weights=area))
-    weight = gaussian_filter(grid.spread(area), _ISO_WIDTH, truncate=3)
-    level = gaussian_filter(grid.spread(area * value), _ISO_WIDTH, truncate=3)
+    steady = _nearby_mean(grid, area, value, _LEVEL_WIDTHS[1], usual)
+    exact = _nearby_mean(grid, area, value, _LEVEL_WIDTHS[0], steady)
+    share = np.float32(min(noise / _NOISY, 1))
+    level_zero: Field = field - exact - share * (steady - exact)
+    return level_zero
+
+
+def _nearby_mean(
+    grid: Grid, weight: Floats, value: Floats, width: float, else_: Field | float
+) -> Field:
+    """Mean of the points' values around each node, and `else_` where no point is near."""
     faint = np.float32(0.02)
-    return field - (level + faint * np.float32(usual)) / (weight + faint)
+    total = gaussian_filter(grid.spread(weight), width, truncate=3)
+    summed = gaussian_filter(grid.spread(weight * value), width, truncate=3)
+    mean: Field = (summed + faint * np.asarray(else_, np.float32)) / (total + faint)
+    return mean
 
 
 def _solve(grid: Grid, vectors: Floats, width: Floats) -> Field:

@@ -22,13 +22,39 @@ def simplified(vertices: Floats, faces: Faces, target_faces: int) -> tuple[Float
     """
     if len(faces) <= target_faces:
         return vertices, faces
-    fewer, left = fast_simplification.simplify(
-        vertices.astype(np.float32), faces, target_count=target_faces
-    )
-    points, cut = cut_pinches(np.asarray(fewer, np.float64), np.asarray(left, np.int32))
+    points, cut = cut_pinches(*_collapsed(vertices, faces, target_faces))
     if len(cut) == 0:
         raise GeometryError(f"target_faces: nothing is left of the surface at {target_faces}")
     return points, cut
+
+
+def simplified_any(vertices: Floats, faces: Faces, target_faces: int) -> tuple[Floats, Faces]:
+    """A mesh with at most about `target_faces` faces; it stays closed if it was.
+
+    Raises:
+        GeometryError: nothing is left.
+    """
+    if is_balanced(faces):
+        return simplified(vertices, faces, target_faces)
+    points, left = _collapsed(vertices, faces, target_faces)
+    if len(left) == 0:
+        raise GeometryError(f"target_faces: nothing is left of the surface at {target_faces}")
+    return points, left
+
+
+def _collapsed(vertices: Floats, faces: Faces, target_faces: int) -> tuple[Floats, Faces]:
+    fewer, left = fast_simplification.simplify(
+        vertices.astype(np.float32), faces, target_count=target_faces
+    )
+    return np.asarray(fewer, np.float64), np.asarray(left, np.int32)
+
+
+def is_balanced(faces: Faces) -> bool:
+    """Whether every edge has as many faces one way round as the other."""
+    start, end = faces.reshape(-1).astype(np.int64), faces[:, [1, 2, 0]].reshape(-1)
+    key = (np.minimum(start, end) << 32) | np.maximum(start, end)
+    group = np.unique(key, return_inverse=True)[1].reshape(-1)
+    return not np.bincount(group, np.sign(end - start)).any()
 
 
 def cut_pinches(vertices: Floats, faces: Faces) -> tuple[Floats, Faces]:

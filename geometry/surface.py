@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 
+from geometry.color_transfer import transferred_colors
+from geometry.denoise import denoised
 from geometry.errors import GeometryError
 from geometry.fragments import six_volumes, without_fragments
 from geometry.frame import measure
@@ -14,14 +16,17 @@ from geometry.normals import known_normals
 from geometry.point_cloud import PointCloud
 from geometry.shading_normals import vertex_normals
 from geometry.simplify import simplified
-from geometry.srgb import from_linear, to_linear
+from geometry.thinning import thinned
 
 Floats = NDArray[np.float64]
 
 MIN_POINTS = 16
 MIN_FACES = 100
+DEFAULT_FACES = 20_000
 _RESOLUTIONS = (16, 256)
 _SPACING_NEIGHBORS = 8
+_MANY = 50_000  # points: more do not make a better surface at these resolutions
+_LEAST_COMPANY = 6
 _STRAY = 8.0  # times the usual spacing: a lone point, not part of the surface
 _CELLS_PER_SPACING = 3.2  # finer cells would only draw the gaps between the points
 
@@ -32,37 +37,43 @@ def reconstruct_surface(
     """A closed mesh through the points, with normals, and colours if the cloud has them.
 
     Normals of the cloud are used where it has any, and must face outwards; else they are
-    estimated. Parts that the normals do not explain, such as single sheets and wires, become
-    solid with the thickness of the gaps between their points. Pieces under 1 % of the faces and
-    lone points are dropped. Faces are counter-clockwise from outside. Deterministic.
+    estimated. Noisy points are first moved onto the surface that their neighbours agree on. Parts
+    that the normals do not explain, such as single sheets and wires, become solid with the
+    thickness of the gaps between their points. Pieces under 1 % of the faces and lone points are
+    dropped. Faces are counter-clockwise from outside. Of more than 50,000 points those that share
+    a cell are merged first. Deterministic.
 
     Args:
         cloud: at least `MIN_POINTS` distinct points.
         resolution: cells along the longest side, 16 to 256; sparse clouds take fewer.
-        target_faces: simplify to at most about this many faces, at least `MIN_FACES`; None keeps
-            what the grid gives.
+        target_faces: simplify to at most about this many faces, at least `MIN_FACES`; None:
+            `DEFAULT_FACES`. The grid gives two to four times as many at the default resolution.
 
     Raises:
         GeometryError: too few distinct points, or an argument out of its bounds.
     """
     _check(resolution, target_faces)
-    cloud, spacing = _cleaned(cloud)
+    cloud, spacing = _cleaned(_manageable(cloud, resolution))
     frame = measure(cloud.positions)
     points = (cloud.positions.astype(np.float64) - frame.centre) * frame.scale
     spacing = spacing * frame.scale
+    known = known_normals(cloud).astype(np.float64)
+    points, normals, noise = denoised(points, known, spacing)
     low = points.min(axis=0)
     longest = float((points.max(axis=0) - low).max())
     finest = _CELLS_PER_SPACING * longest / float(np.median(spacing))
     cell = longest / np.clip(finest, _RESOLUTIONS[0], resolution)
 
     cells = (points - low) / cell + PAD
-    vertices, faces = _extracted(cells, known_normals(cloud).astype(np.float64), spacing / cell)
-    if target_faces is not None:
-        vertices, faces = simplified(vertices, faces, target_faces)
-    colors = None if cloud.colors is None else _nearest_colors(cells, cloud.colors, vertices)
+    vertices, faces = _extracted(cells, normals, spacing / cell, noise)
+    vertices, faces = simplified(vertices, faces, target_faces or DEFAULT_FACES)
     placed = ((vertices - PAD) * cell + low) / frame.scale + frame.centre
-    mesh = Mesh(placed.astype(np.float32), faces, colors)
-    return Mesh(mesh.vertices, faces, colors, vertex_normals(mesh))
+    mesh = Mesh(placed.astype(np.float32), faces)
+    facing = vertex_normals(mesh)
+    if cloud.colors is None:
+        return Mesh(mesh.vertices, faces, None, facing)
+    colors = transferred_colors(cells, cloud.colors, normals, vertices, facing)
+    return Mesh(mesh.vertices, faces, colors, facing)
 
 
 def _check(resolution: int, target_faces: int | None) -> None:
@@ -72,6 +83,14 @@ def _check(resolution: int, target_faces: int | None) -> None:
         )
     if target_faces is not None and target_faces < MIN_FACES:
         raise GeometryError(f"target_faces: must be at least {MIN_FACES}, got {target_faces}")
+
+
+def _manageable(cloud: PointCloud, cells: int) -> PointCloud:
+    """At most `_MANY` points; what fills a volume ends in larger cells than a surface does."""
+    while len(cloud) > _MANY:
+        cloud = thinned(cloud, cells)
+        cells = cells * 4 // 5
+    return cloud
 
 
 def _cleaned(cloud: PointCloud) -> tuple[PointCloud, Floats]:
@@ -89,14 +108,17 @@ def _cleaned(cloud: PointCloud) -> tuple[PointCloud, Floats]:
     return cloud.take(kept), spacing[kept]
 
 
-def _extracted(cells: Floats, normals: Floats, spacing: Floats) -> tuple[Floats, NDArray[np.int32]]:
+def _extracted(
+    cells: Floats, normals: Floats, spacing: Floats, noise: float
+) -> tuple[Floats, NDArray[np.int32]]:
     """The surface through points [N, 3]; everything in cells."""
     grid = make_grid(cells)
-    field = inside_field(grid, normals, spacing)
+    field = inside_field(grid, normals, spacing, noise)
     reach = np.maximum(1.5, 0.8 * spacing)
     lost = np.ones(len(cells), np.bool_)
     if field.min() < 0 < field.max():
-        lost = nearest(_zero_set(field)[0], 1, cells)[0][:, 0] > reach
+        far = nearest(_zero_set(field)[0], 1, cells)[0][:, 0] > reach
+        lost = _in_company(cells, far, 2 * spacing)
     if lost.any():
         radii = np.clip(0.7 * spacing[lost], 1.3, PAD / 2)
         field = add_balls(field, cells[lost], radii)
@@ -109,17 +131,16 @@ def _extracted(cells: Floats, normals: Floats, spacing: Floats) -> tuple[Floats,
     return vertices, faces
 
 
+def _in_company(cells: Floats, lost: NDArray[np.bool_], reach: Floats) -> NDArray[np.bool_]:
+    """The `lost` points that have enough others near: a sheet or wire, and not noise."""
+    found = lost.copy()
+    if lost.sum() > _LEAST_COMPANY:
+        distance, _ = nearest(cells[lost], _LEAST_COMPANY + 1, cells[lost])
+        found[lost] = distance[:, -1] <= reach[lost]
+    return found
+
+
 def _zero_set(field: NDArray[np.float32]) -> tuple[Floats, NDArray[np.int32]]:
     """Vertices in cells and outward faces of the surface between inside and outside."""
     vertices, faces, _, _ = marching_cubes(field, 0.0, gradient_direction="ascent")
     return vertices.astype(np.float64), faces.astype(np.int32)
-
-
-def _nearest_colors(
-    points: Floats, colors: NDArray[np.uint8], vertices: Floats
-) -> NDArray[np.uint8]:
-    """[V, 3]: the colours of the nearest points, weighted by 1 / distance in linear light."""
-    distance, index = nearest(points, 3, vertices)
-    weight = 1 / np.maximum(distance, 1e-6)
-    weight /= weight.sum(axis=1, keepdims=True)
-    return from_linear(np.einsum("nk,nkc->nc", weight, to_linear(colors)[index]))

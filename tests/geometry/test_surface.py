@@ -7,7 +7,7 @@ from geometry.mesh import Mesh
 from geometry.point_cloud import PointCloud
 from geometry.resample import resample, sample_surface
 from geometry.simplify import cut_pinches
-from geometry.surface import reconstruct_surface
+from geometry.surface import DEFAULT_FACES, reconstruct_surface
 from tests.geometry.shapes import box, boxes, chair, distances, edge_counts, known, sphere, volume
 
 
@@ -50,6 +50,73 @@ def test_target_faces(target, rng):
     check_closed(mesh)
     assert len(mesh.faces) <= target * 1.1
     assert len(mesh.colors) == len(mesh.normals) == len(mesh.vertices)
+
+
+def test_simplified_unless_told_otherwise(rng):
+    cloud = sphere(4096, rng)
+    small, whole = reconstruct_surface(cloud), reconstruct_surface(cloud, target_faces=10**6)
+    assert len(small.faces) <= DEFAULT_FACES * 1.01 < len(whole.faces)
+    kept = sample_surface(small, 5000, rng).positions
+    assert np.abs(np.linalg.norm(kept, axis=1) - 0.5).mean() < 1e-3
+
+
+@pytest.mark.parametrize("normals", [True, False])
+def test_noise_is_smoothed_away(normals, rng):
+    cloud = sphere(4096, rng, normals)
+    noisy = cloud.positions + rng.normal(size=cloud.positions.shape) * 0.01
+    mesh = reconstruct_surface(PointCloud(noisy.astype(np.float32), None, cloud.normals))
+    check_closed(mesh)
+    radius = np.linalg.norm(mesh.vertices, axis=1)
+    assert radius.std() < 0.0038  # of points whose distance has a deviation of 0.01
+    assert radius.mean() == pytest.approx(0.5, abs=0.002)
+
+
+def test_both_sides_of_a_plate_keep_their_colours(rng):
+    red, blue = (200, 20, 20), (20, 20, 200)
+    xy = rng.random((4000, 2)) - 0.5
+    side = np.repeat([1, -1], 2000)
+    positions = np.column_stack([xy, 0.012 * side]).astype(np.float32)
+    normals = np.column_stack([np.zeros((4000, 2)), side]).astype(np.float32)
+    colors = np.where(side[:, None] > 0, red, blue).astype(np.uint8)
+    mesh = known(reconstruct_surface(PointCloud(positions, colors, normals)))
+    inner = (np.abs(mesh.vertices[:, :2]) < 0.4).all(axis=1)
+    for sign, color in ((1, red), (-1, blue)):
+        face = inner & (mesh.normals[:, 2] * sign > 0.9)
+        assert face.sum() > 100
+        off = np.abs(mesh.colors[face].astype(int) - color).max(axis=1)
+        assert (off < 40).mean() > 0.995
+
+
+def test_one_colour_stays_that_colour(rng):
+    cloud = sphere(500, rng)
+    grey = np.full((500, 3), 77, np.uint8)
+    mesh = known(reconstruct_surface(PointCloud(cloud.positions, grey, cloud.normals)))
+    assert (mesh.colors == 77).all()
+
+
+@pytest.mark.parametrize("normals", [True, False])
+def test_a_million_points(normals, rng):
+    mesh = known(reconstruct_surface(sphere(1_000_000, rng, normals)))
+    check_closed(mesh)
+    radius = np.linalg.norm(mesh.vertices, axis=1)
+    assert radius.mean() == pytest.approx(0.5, abs=0.002)
+    assert radius.std() < 0.002
+    expected = (mesh.vertices / radius[:, None] + 1) / 2 * 255
+    assert np.abs(mesh.colors - expected).mean() < 4
+
+
+def test_a_million_points_and_a_stray(rng):
+    cloud = sphere(1_000_000, rng, normals=False)
+    stray = np.array([[1000, 0, 0]], np.float32)
+    mesh = reconstruct_surface(PointCloud(np.concatenate([cloud.positions, stray])))
+    assert np.abs(mesh.vertices).max() < 1
+    assert volume(mesh) == pytest.approx(np.pi / 6, rel=0.02)
+
+
+def test_a_million_points_that_fill_a_cube(rng):
+    mesh = reconstruct_surface(PointCloud(rng.random((1_000_000, 3)).astype(np.float32)))
+    check_closed(mesh)
+    assert np.abs(np.ptp(mesh.vertices, axis=0) - 1).max() < 0.1
 
 
 def sheet(rng):
