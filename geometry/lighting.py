@@ -1,124 +1,115 @@
-"""A layer of surface to a lit picture with a contact shadow on a transparent ground."""
+"""A studio: a wide key lamp above the camera's left, a fill, a rim lamp, a sky and a floor."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates
 
-from geometry.layer import Floats, Layer
-from geometry.srgb import from_linear
-from geometry.view import View
+from geometry.transfer import Transfer
 
-# In view space: the lights stay with the camera while the object turns.
-_KEY = np.array([-0.45, 0.65, 0.62], np.float32)
-_FILL = np.array([0.75, 0.1, 0.5], np.float32)
-_SKY = np.array([0.50, 0.53, 0.58], np.float32)
-_GROUND = np.array([0.26, 0.25, 0.24], np.float32)
-_KEY_LIGHT = np.array([0.66, 0.64, 0.60], np.float32)
-_FILL_LIGHT = np.array([0.10, 0.11, 0.13], np.float32)
+Floats = NDArray[np.float32]
 
-# Height above the ground, blur of the shadow (both in diameters), darkness.
-_SHADOW_BANDS = ((0.03, 0.012, 0.40), (0.12, 0.03, 0.28), (1.0, 0.08, 0.25))
-_FADE = 0.12  # of the picture's side
-_OPENNESS_SIZE = 320  # pixels
-_SHADOW_CELLS = 160
-_SHADOW_WIDTH = 2.0  # of the ground's square, in diameters
-
-
-def shade(layer: Layer) -> Floats:
-    """[size, size, 3] linear light that leaves the surface; black where there is none."""
-    covered = layer.coverage > 0
-    length = np.sqrt(np.einsum("ijk,ijk->ij", layer.normal, layer.normal))
-    normal = layer.normal / np.maximum(length, np.float32(1e-6))[..., None]
-    key = _wrapped(normal @ (_KEY / np.linalg.norm(_KEY)))
-    fill = _wrapped(normal @ (_FILL / np.linalg.norm(_FILL)))
-    up = (normal[..., 1:2] + 1) / 2
-    open_sky = _openness(layer.depth, covered)[..., None]
-    soft = (_GROUND + (_SKY - _GROUND) * up) * open_sky
-    direct = (_KEY_LIGHT * key[..., None] + _FILL_LIGHT * fill[..., None]) * (0.4 + 0.6 * open_sky)
-    half = _KEY / np.linalg.norm(_KEY) + np.array([0, 0, 1], np.float32)
-    gloss = np.maximum(normal @ (half / np.linalg.norm(half)), 0) ** 24
-    lit: Floats = layer.light * (soft + direct) + 0.035 * gloss[..., None] * open_sky
-    masked: Floats = np.where(covered[..., None], lit, 0).astype(np.float32)
-    return masked
+# Direction in view space (lamps stay with the camera while the object turns), sharpness, and the
+# linear light that a white surface facing the lamp sends back.
+_KEY = np.array([-0.55, 0.75, 0.55])
+_LAMPS = (
+    (_KEY, 9.0, (0.92, 0.88, 0.82)),
+    (np.array([0.85, 0.25, 0.45]), 3.0, (0.10, 0.115, 0.135)),
+    (np.array([0.35, 0.55, -0.85]), 6.0, (0.22, 0.23, 0.25)),
+)
+_ZENITH = np.array([0.50, 0.53, 0.58], np.float32)
+_HORIZON = np.array([0.36, 0.365, 0.38], np.float32)
+_FLOOR = np.array([0.29, 0.265, 0.23], np.float32)
+_INTERREFLECTION = 0.6
+_GLOSS, _GLOSSINESS = 0.06, 22
+_RIM = 0.06
+_KNEE = 0.6  # linear light from which on highlights are compressed
+_MIDDLE_GREY = 0.2
 
 
-def _wrapped(cosine: Floats) -> Floats:
-    """Lambert's law with a soft terminator."""
-    soft: Floats = np.maximum((cosine + np.float32(0.2)) / np.float32(1.2), np.float32(0))
-    return soft
+@dataclass(frozen=True, slots=True, eq=False)
+class Lights:
+    """What the lamps of V views send to an object, before its colours.
 
-
-def _openness(depth: Floats, covered: NDArray[np.bool_]) -> Floats:
-    """[size, size] in 0..1: less where the surroundings are nearer to the camera.
-
-    Unsharp masking of the depth buffer (Luft et al. 2006) over two widths.
+    Attributes:
+        arriving: [V, N, 3] linear light at the points of the surface.
+        between: [V, 3] linear light that parts of the object send to each other, if white.
+        shut: [N] as of `Transfer`.
+        ground_shares: [V, D], sums to 1: how much of the ground's light each direction sends.
     """
-    # Wide blurs need no full resolution.
-    size, step = len(depth), max(1, len(depth) // _OPENNESS_SIZE)
-    depth, covered = depth[::step, ::step], covered[::step, ::step]
-    weight = covered.astype(np.float32)
-    flat = np.where(covered, depth, np.float32(0))
-    shut = np.zeros_like(flat)
-    for width, strength in ((0.012, 5.0), (0.04, 2.5)):
-        sigma = width * len(depth)
-        around = gaussian_filter(weight, sigma, truncate=2.5)
-        mean = gaussian_filter(flat, sigma, truncate=2.5) / np.maximum(around, np.float32(1e-6))
-        shut += np.float32(strength) * np.clip(mean - flat, 0, np.float32(0.06))
-    openness: Floats = np.clip(1 - shut, np.float32(0.35), 1)
-    return openness.repeat(step, axis=0)[:size].repeat(step, axis=1)[:, :size]
+
+    arriving: Floats
+    between: Floats
+    shut: Floats
+    ground_shares: Floats
 
 
-def ground_shadow(view: View, positions: NDArray[np.float64]) -> Floats:
-    """[size, size] darkness in 0..1 of the ground on which the object stands.
+def light_views(
+    transfer: Transfer, rotations: list[NDArray[np.float64]], smooth: Callable[[Floats], Floats]
+) -> Lights:
+    """The studio around each view; `rotations` [3, 3] map to view space.
 
-    `positions` [N, 3] cover the object's surface, in diameters with the centre at the origin,
-    upright. All zero when the camera is not above the ground.
+    `smooth` averages [N, K] over neighbours: shadow maps are grainy.
     """
-    eye, directions = view.rays()
-    eye_y = float(eye @ view.rotation[:, 1])
-    floor = float(positions[:, 1].min())
-    slope = directions @ view.rotation[:, 1]
-    meets = slope < -1e-3
-    if eye_y <= floor or not meets.any():
-        return np.zeros((view.size, view.size), np.float32)
-    along = (floor - eye_y) / np.where(meets, slope, -1.0)
-    ground = (eye + along[..., None] * directions) @ view.rotation
-    cell = _SHADOW_WIDTH / _SHADOW_CELLS
-    at = [(ground[..., axis] / cell + _SHADOW_CELLS / 2 - 0.5) for axis in (2, 0)]
-    dark: Floats = map_coordinates(
-        _shadow_map(positions, floor, cell), at, order=1, mode="constant", prefilter=False
+    light = np.stack([_radiance(transfer.directions, rotation) for rotation in rotations])
+    weights = light.transpose(0, 2, 1).reshape(-1, light.shape[1])  # [V * 3, D]
+    arriving = (weights * np.float32(4 / light.shape[1])) @ transfer.received
+    smoothed = smooth(np.concatenate([arriving, transfer.shut[None]]).T)  # [N, V * 3 + 1]
+    by_view = smoothed[:, :-1].reshape(len(smoothed), len(rotations), 3).transpose(1, 0, 2)
+    falling = light.mean(axis=2) * np.maximum(transfer.directions[:, 1], 0)
+    return Lights(
+        np.ascontiguousarray(by_view),
+        light.mean(axis=1) * np.float32(_INTERREFLECTION),
+        smoothed[:, -1],
+        falling / falling.sum(axis=1, keepdims=True),
     )
-    # The shadow ends before the picture does.
-    inset = (np.arange(view.size) + 0.5) / view.size
-    fade = np.clip(np.minimum(inset, 1 - inset) / _FADE, 0, 1)
-    dark = dark * np.minimum(fade[:, None], fade[None])
-    return np.where(meets, dark, 0).astype(np.float32)
 
 
-def _shadow_map(positions: NDArray[np.float64], floor: float, cell: float) -> Floats:
-    """[cells, cells] darkness seen from above: near parts cast it sharp, high ones faint."""
-    lit = np.ones((_SHADOW_CELLS, _SHADOW_CELLS), np.float32)
-    column = np.clip((positions[:, [2, 0]] + _SHADOW_WIDTH / 2) / cell, 0, _SHADOW_CELLS - 1)
-    index = column.astype(np.intp) @ np.array([_SHADOW_CELLS, 1])
-    for height, blur, darkness in _SHADOW_BANDS:
-        low = positions[:, 1] < floor + height
-        covered = np.zeros(lit.size, np.float32)
-        covered[index[low]] = 1
-        sigma = blur / cell
-        soft = gaussian_filter(covered.reshape(lit.shape), sigma)
-        lit *= 1 - np.float32(darkness) * np.minimum(soft * 1.6, 1)
-    return 1 - lit
+def _radiance(directions: Floats, rotation: NDArray[np.float64]) -> Floats:
+    """[D, 3] linear light from `directions` of object space."""
+    up = directions[:, 1:2]
+    light = np.where(up > 0, _HORIZON + (_ZENITH - _HORIZON) * np.abs(up), _FLOOR)
+    for direction, sharpness, color in _LAMPS:
+        towards = rotation.T @ direction / np.linalg.norm(direction)
+        lobe = np.maximum(directions @ towards.astype(np.float32), 0) ** np.float32(sharpness)
+        # The lattice samples a narrow lamp unevenly as it turns; its power stays.
+        lobe *= np.float32(len(lobe) / 4 / max(float(lobe.sum()), 1e-6))
+        light = light + lobe[:, None] * np.array(color, np.float32)
+    return np.asarray(light, np.float32)
 
 
-def finish(light: Floats, coverage: Floats, shadow: Floats) -> NDArray[np.uint8]:
-    """Lays [large, large] light over a [size, size] shadow, averaging blocks of pixels.
+def reflected(
+    lights: Lights, view: int, albedo: Floats, normals: Floats, rotation: NDArray[np.float64]
+) -> Floats:
+    """[N, 3] linear light that points with `albedo` [N, 3] and `normals` [N, 3] send back."""
+    # What keeps light off sends some back, of much the same colour: crevices are not grey.
+    diffuse: Floats = albedo * lights.between[view]
+    diffuse *= lights.shut[:, None]
+    diffuse += lights.arriving[view]
+    diffuse *= albedo
+    half = _KEY / np.linalg.norm(_KEY) + [0, 0, 1]
+    half = rotation.T @ half / np.linalg.norm(half)
+    gloss = np.maximum(normals @ half.astype(np.float32), 0) ** _GLOSSINESS
+    facing = normals @ rotation[2].astype(np.float32)
+    rim = np.where(facing > 0, 1 - facing, np.maximum(1 + 3 * facing, 0)) ** 3
+    sheen = (_GLOSS * gloss + _RIM * rim) * (1 - lights.shut)
+    diffuse += sheen.astype(np.float32)[:, None]
+    return diffuse
 
-    `large` is a multiple of `size`. Returns [size, size, 4] uint8 sRGB with straight alpha.
-    """
-    size = len(shadow)
-    blocks = (size, len(light) // size, size, len(light) // size)
-    premultiplied = (light * coverage[..., None]).reshape(*blocks, 3).mean(axis=(1, 3))
-    covered = coverage.reshape(blocks).mean(axis=(1, 3))
-    alpha = covered + (1 - covered) * shadow
-    colors = from_linear(premultiplied / np.maximum(alpha, 1e-6)[..., None])
-    return np.dstack([colors, np.rint(alpha * 255).astype(np.uint8)])
+
+def exposure(albedo: Floats) -> float:
+    """Dark objects are exposed a little longer, bright ones shorter."""
+    usual = float(np.median(albedo @ np.array([0.21, 0.72, 0.07], np.float32)))
+    return float(np.clip((_MIDDLE_GREY / max(usual, 1e-3)) ** 0.2, 0.92, 1.35))
+
+
+def developed(light: Floats) -> Floats:
+    """Linear light to sRGB in 0..255, not rounded, with a soft shoulder for highlights."""
+    knee = np.float32(_KNEE)
+    over = np.maximum(light - knee, 0)
+    x = np.minimum(light, knee) + over / (1 + over / (1 - knee))
+    x = np.maximum(x, 0)  # rounding
+    root = np.float32(1.055) * x ** np.float32(1 / 2.4) - np.float32(0.055)
+    encoded: Floats = np.where(x <= 0.0031308, np.float32(12.92) * x, root) * np.float32(255)
+    return encoded

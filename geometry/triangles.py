@@ -1,136 +1,88 @@
-"""Triangles drawn with a depth buffer, vectorised."""
+"""Triangles painted from the farthest to the nearest, vectorised."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.layer import Floats, Layer
-from geometry.view import View
-
-_MOST_FRAGMENTS = 4_000_000  # at once: bounds the memory
+from geometry.spans import Floats, Indices, batches, ranges, whole, write_spans
 
 
-def draw_triangles(
-    view: View,
-    placed: NDArray[np.float64],
-    faces: NDArray[np.int32],
-    normals: Floats,
-    light: Floats,
-) -> Layer:
-    """Triangles with normals and colours interpolated between their corners.
+def paint_triangles(pixels: Floats, faces: Indices, colors: Floats, size: int) -> NDArray[np.uint8]:
+    """[size, size, 4]: colours, interpolated between corners, and 255 where there is a triangle.
 
-    Args as `discs.draw_discs`; `faces` [F, 3] are drawn from both sides.
+    The order is that of whole triangles: where large ones meet at a slant, it may be wrong.
+
+    Args:
+        pixels: [V, 3] as of `View.project`.
+        faces: [F, 3].
+        colors: [V, 3] in 0..255.
+        size: of the picture's side, in pixels.
     """
-    size = view.size
-    corners = view.project(placed)[faces]  # [F, 3, 3]
-    edge_a, edge_b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    twice_area = edge_a[:, 0] * edge_b[:, 1] - edge_a[:, 1] * edge_b[:, 0]
-    drawn = np.flatnonzero(np.abs(twice_area) > 1e-9)
-    slopes = _slopes(corners, edge_a, edge_b, np.where(twice_area == 0, 1, twice_area))
-    low, high = corners[drawn, :, :2].min(axis=1), corners[drawn, :, :2].max(axis=1)
-    boxes = np.cumsum(np.prod(np.minimum(high - low, size) + 1, axis=1))
-    cuts = np.flatnonzero(np.diff(boxes // _MOST_FRAGMENTS)) + 1
-    top = np.full(size * size, -np.inf, np.float32)
-    owner = np.full(size * size, -1, np.int64)
-    for chunk in np.split(drawn, cuts):
-        at, number = _triangle_fragments(corners[chunk], size)
-        number = chunk[number]
-        row, column = np.divmod(at, size)
-        slope = slopes[number]
-        closeness = slope[:, 0] * (column + 0.5) + slope[:, 1] * (row + 0.5) + slope[:, 2]
-        closeness = closeness.astype(np.float32)
-        before = top[at]
-        np.maximum.at(top, at, closeness)
-        won = (closeness == top[at]) & (closeness > before)
-        owner[at[won]] = number[won]
-    pixel = np.flatnonzero(owner >= 0)
-    face = owner[pixel]
-    # Perspective: what is linear on the triangle is linear in the picture once divided by depth.
-    shares = _barycentric(corners, twice_area, face, pixel, size) * corners[face, :, 2]
-    weights = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-    layer = Layer(
-        depth=np.full((size, size), -np.inf, np.float32),
-        normal=np.zeros((size, size, 3), np.float32),
-        light=np.zeros((size, size, 3), np.float32),
-        coverage=(owner >= 0).astype(np.float32).reshape(size, size),
+    a, b, c = faces.T
+    depth = pixels[:, 2].copy()
+    corners = faces[np.argsort(depth.take(a) + depth.take(b) + depth.take(c))].T.copy()  # [3, F]
+    x = (pixels[:, 0] - np.float32(0.5)).take(corners)
+    y = (pixels[:, 1] - np.float32(0.5)).take(corners)
+    owner = _owners(x, y, size)
+    seen = np.flatnonzero(owner >= 0)
+    own = owner.take(seen).astype(np.intp)
+    row, column = (
+        each.astype(np.float32) for each in np.divmod(seen.astype(np.int32), np.int32(size))
     )
-    own = faces[face]
-    layer.depth.reshape(-1)[pixel] = (weights * placed[own, 2]).sum(axis=1)
-    layer.normal.reshape(-1, 3)[pixel] = np.einsum("nk,nkc->nc", weights, normals[own])
-    layer.light.reshape(-1, 3)[pixel] = np.einsum("nk,nkc->nc", weights, light[own])
-    return layer
+    picture = np.zeros((size * size, 4), np.uint8)
+    for channel in range(3):
+        across, down, start = _slopes(x, y, colors[:, channel].copy().take(corners))
+        value = across.take(own)
+        value *= column
+        value += down.take(own) * row
+        value += start.take(own)
+        picture[seen, channel] = np.clip(value, 0, 255, out=value)
+    picture[seen, 3] = 255
+    return picture.reshape(size, size, 4)
 
 
-def _slopes(
-    corners: NDArray[np.float64],
-    edge_a: NDArray[np.float64],
-    edge_b: NDArray[np.float64],
-    twice_area: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """[F, 3]: closeness on each triangle as x, y and constant part of a linear function."""
-    across = (edge_a[:, 2] * edge_b[:, 1] - edge_b[:, 2] * edge_a[:, 1]) / twice_area
-    down = (edge_b[:, 2] * edge_a[:, 0] - edge_a[:, 2] * edge_b[:, 0]) / twice_area
-    start = corners[:, 0]
-    constant = start[:, 2] - across * start[:, 0] - down * start[:, 1]
-    return np.stack([across, down, constant], axis=1)
+def _owners(x: Floats, y: Floats, size: int) -> Indices:
+    """[size * size] number of the triangle seen at each pixel, or -1; of [3, F] there the last."""
+    xs, ys = _from_the_top(x, y)
+    first, rows = whole(ys[0], ys[2], size)
+    edges = [_edge(xs, ys, a, b) for a, b in ((0, 2), (0, 1), (1, 2))]
+    owner = np.full(size * size, -1, np.int32)
+    for part in batches(rows):
+        own, row = ranges(first[part], rows[part])
+        own += part.start
+        height = row.astype(np.float32)
+        long, upper, lower = (slope.take(own) * height + start.take(own) for slope, start in edges)
+        short = np.where(height < ys[1].take(own), upper, lower)
+        write_spans(owner, own, row, np.minimum(long, short), np.maximum(long, short), size)
+    return owner
 
 
-def _row_range(corners: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    """[F, 2]: first pixel row whose centre a triangle may hold, and one past the last."""
-    y = corners[:, :, 1]
-    first = np.ceil(y.min(axis=1) - 0.5)
-    last = np.floor(y.max(axis=1) - 0.5) + 1
-    rows: NDArray[np.int64] = np.clip(np.stack([first, last], axis=1), 0, size).astype(np.int64)
-    return rows
+def _from_the_top(x: Floats, y: Floats) -> tuple[list[Floats], list[Floats]]:
+    """The corners by rising y, so that neighbours compute the edge they share alike."""
+    xs, ys = list(x), list(y)
+    for a, b in ((0, 1), (1, 2), (0, 1)):
+        swap = ys[a] > ys[b]
+        for values in (xs, ys):
+            values[a], values[b] = (
+                np.where(swap, values[b], values[a]),
+                np.where(swap, values[a], values[b]),
+            )
+    return xs, ys
 
 
-def _triangle_fragments(
-    corners: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels whose centres lie in triangles [F, 3, 3], and the triangle of each."""
-    bounds = _row_range(corners, size)
-    face, row = _ranges(bounds[:, 0], bounds[:, 1])
-    left, right = np.full(len(face), np.inf), np.full(len(face), -np.inf)
-    centre = row + 0.5
-    for a, b in ((0, 1), (1, 2), (2, 0)):
-        start, end = corners[face, a], corners[face, b]
-        rise = end[:, 1] - start[:, 1]
-        crosses = (np.minimum(start[:, 1], end[:, 1]) <= centre) & (
-            np.maximum(start[:, 1], end[:, 1]) >= centre
-        )
-        share = (centre - start[:, 1]) / np.where(rise == 0, 1, rise)
-        x = start[:, 0] + share * (end[:, 0] - start[:, 0])
-        left = np.where(crosses, np.minimum(left, x), left)
-        right = np.where(crosses, np.maximum(right, x), right)
-    empty = left > right
-    left, right = np.where(empty, 0.0, left), np.where(empty, -1.0, right)
-    first = np.clip(np.ceil(left - 0.5), 0, size).astype(np.int64)
-    last = np.clip(np.floor(right - 0.5) + 1, 0, size).astype(np.int64)
-    span, column = _ranges(first, last)
-    return row[span] * size + column, face[span]
+def _edge(x: list[Floats], y: list[Floats], a: int, b: int) -> tuple[Floats, Floats]:
+    """Slope and start of x along the edge between two corners, as a function of y."""
+    rise = y[b] - y[a]
+    rise[rise == 0] = 1  # no row crosses it
+    slope: Floats = (x[b] - x[a]) / rise
+    return slope, x[a] - slope * y[a]
 
 
-def _ranges(
-    first: NDArray[np.int64], last: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All integers of the ranges [first, last), and the number of the range of each."""
-    count = np.maximum(last - first, 0)
-    owner = np.repeat(np.arange(len(count)), count)
-    start = np.cumsum(count) - count
-    return owner, np.arange(len(owner)) - start[owner] + first[owner]
-
-
-def _barycentric(
-    corners: NDArray[np.float64],
-    twice_area: NDArray[np.float64],
-    face: NDArray[np.integer],
-    pixel: NDArray[np.integer],
-    size: int,
-) -> NDArray[np.float64]:
-    """[N, 3] weights of the corners of `face` [N] at the centres of `pixel` [N]."""
-    row, column = np.divmod(pixel, size)
-    corner = corners[face]
-    x, y = column + 0.5 - corner[:, 0, 0], row + 0.5 - corner[:, 0, 1]
-    a, b = corner[:, 1, :2] - corner[:, 0, :2], corner[:, 2, :2] - corner[:, 0, :2]
-    v = (x * b[:, 1] - y * b[:, 0]) / twice_area[face]
-    w = (a[:, 0] * y - a[:, 1] * x) / twice_area[face]
-    return np.stack([1 - v - w, v, w], axis=1)
+def _slopes(x: Floats, y: Floats, value: Floats) -> tuple[Floats, Floats, Floats]:
+    """Each [F]: a value given at corners [3, F], as across * x + down * y + start."""
+    ax, ay, bx, by = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
+    area = ax * by - ay * bx
+    # Slivers are of one colour.
+    inverse = np.where(np.abs(area) < 1e-2, 0, 1 / np.where(area == 0, 1, area))
+    a, b = value[1] - value[0], value[2] - value[0]
+    across, down = (a * by - b * ay) * inverse, (b * ax - a * bx) * inverse
+    return across, down, value[0] - across * x[0] - down * y[0]

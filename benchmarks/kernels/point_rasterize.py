@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from benchmarks.kernels.cases import Call, Case, by_backend, cloud
-from geometry.discs import draw_discs
+from geometry.balls import paint_balls
 from geometry.neighbors import nearest
 from geometry.view import DISTANCE, View, views_around
 from kernels.point_rasterize import TABLE, gather_features, pixels_of_points, rasterize_points
@@ -84,16 +84,17 @@ def _grid_sample(feature_map: Tensor, pixel: Tensor) -> Tensor:
 
 
 def _preview(device: torch.device, N: int) -> Case:
-    """The z-buffer alone against all that a preview's discs take, shading and soft rim included."""
+    """The z-buffer alone against the painting of a preview's balls, shading included."""
     positions = cloud(torch.device("cpu"), N).numpy()
     [view] = views_around(positions, [30.0], 20.0, _PREVIEW_SIDE, margin=0.05)
     placed = view.place(positions)
     radius = 0.85 * float(np.median(nearest(placed, 7)[0][:, -1]))
     radii = np.full(N, radius, np.float32)
-    normals = (2 * placed).astype(np.float32)
-    normals *= np.where(normals[:, 2:] < 0, -1, 1)
+    pixels = view.project(placed).astype(np.float32)
+    reach = radii * pixels[:, 2] * np.float32(view.focal)
+    white, round_ = np.full((N, 3), 255, np.float32), np.ones(N, np.float32)
     points, sizes = (each.to(device) for each in _in_device_coordinates(view, placed, radii))
-    draw = partial(draw_discs, view, placed, normals, np.ones_like(normals), radii)
+    paint = partial(paint_balls, pixels, reach, round_, white, _PREVIEW_SIDE)
     raster = partial(rasterize_points, points, _PREVIEW_SIDE, sizes)
     slow = ("reference", "scatter") if device.type == "cpu" else ("reference",)
     return Case(
@@ -101,7 +102,7 @@ def _preview(device: torch.device, N: int) -> Case:
         size=float(N),
         like=points,
         ours=by_backend(TABLE, points, raster, slow),
-        others={"geometry.discs, shaded": draw},
+        others={"geometry.balls, shaded": paint},
         floor_us=(_PREVIEW_SIDE**2 * 28 + N * 16) / _BYTES_S * 1e6,
     )
 
