@@ -1,6 +1,7 @@
 """`python -m benchmarks [pipeline] [serving]`: measure, print, write benchmarks/results/*.json.
 
-`rendering` needs the training data, so it, `training` and `kernels` run only when they are named.
+`rendering` and `surface` need the training data, so they, `training` and `kernels` run only when
+they are named.
 `kernels` measures the operators (`--ops` some of them) and writes the tables of docs/kernels.md.
 """
 
@@ -8,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import pipeline, rendering, serving, training
+from benchmarks import formats, pipeline, previews, rendering, serving, surface, training
 from benchmarks.hardware import describe
 from benchmarks.kernels import report, suite
 from benchmarks.kernels.suite import operators
@@ -16,9 +17,12 @@ from benchmarks.kernels.suite import operators
 KERNELS_PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 RESULTS = Path(__file__).with_name("results")
 SUITES = {
+    "formats": formats.measure,
     "pipeline": pipeline.measure,
+    "previews": previews.measure,
     "serving": serving.measure,
     "rendering": rendering.measure,
+    "surface": surface.measure,
     "training": training.measure,
 }
 DEFAULT = ["pipeline", "serving"]

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from geometry import glb, obj, ply, stl
+from geometry import glb, obj, ply, stl, usdz
 from geometry.errors import GeometryError
+from geometry.gltf_buffer import Compression as Compression  # part of this interface
 from geometry.mesh import Mesh
 from geometry.point_cloud import PointCloud
-from geometry.preview import preview_png, turntable_gif
+from geometry.preview import preview_png, turntable_gif, turntable_webp
+from geometry.texture import TexturedMesh, bake_texture
 
 # Media types are IANA's, but for PLY, which has none: `model/ply` follows its neighbours and
 # keeps browsers from sniffing.
@@ -18,46 +20,65 @@ FORMATS = {
     "mesh.ply": "model/ply",
     "mesh.obj": "model/obj",
     "mesh.stl": "model/stl",
+    "mesh.usdz": "model/vnd.usdz+zip",
     "preview.png": "image/png",
     "turntable.gif": "image/gif",
+    "turntable.webp": "image/webp",
 }
 
 MESH_FORMATS = frozenset(name for name in FORMATS if name.startswith("mesh."))
 
+_TEXTURE_SIZE = 1024  # of a USDZ file whose job asked for no size
+
 _Extras = Mapping[str, Any] | None
 
-_POINT_WRITERS: dict[str, Callable[[PointCloud, _Extras], bytes]] = {
-    "points.ply": lambda cloud, _: ply.write_points(cloud),
-    "points.glb": glb.write_points,
-}
 _MESH_WRITERS: dict[str, Callable[[Mesh, _Extras], bytes]] = {
-    "mesh.glb": glb.write_mesh,
-    "mesh.ply": lambda mesh, _: ply.write_mesh(mesh),
-    "mesh.obj": lambda mesh, _: obj.write_mesh(mesh),
+    "mesh.ply": ply.write_mesh,
+    "mesh.obj": obj.write_mesh,
     "mesh.stl": lambda mesh, _: stl.write_mesh(mesh),
 }
 _PICTURE_WRITERS: dict[str, Callable[[PointCloud | Mesh], bytes]] = {
     "preview.png": preview_png,
     "turntable.gif": turntable_gif,
+    "turntable.webp": turntable_webp,
 }
 
 
 def write_output(
-    name: str, cloud: PointCloud, mesh: Mesh | None = None, extras: _Extras = None
+    name: str,
+    cloud: PointCloud,
+    mesh: Mesh | None = None,
+    extras: _Extras = None,
+    *,
+    textured: TexturedMesh | None = None,
+    compression: Compression = "none",
 ) -> bytes:
     """The file `name` of `FORMATS`. Pictures show the mesh if there is one, else the cloud.
 
-    `extras` (JSON) go into the GLB files; the others have no place for them.
+    `extras` (JSON) say where the object is from; STL and pictures have no place for them. GLB
+    and USDZ show the `textured` mesh where there is one, and USDZ, which knows no other colours,
+    a texture of 1,024 texels a side where there is none. `compression` is of GLB files only.
 
     Raises:
         GeometryError: unknown name, a mesh file without a mesh, or `extras` that are not JSON.
     """
-    if name in _POINT_WRITERS:
-        return _POINT_WRITERS[name](cloud, extras)
-    if name in _MESH_WRITERS:
-        if mesh is None:
-            raise GeometryError(f"{name} needs a mesh, and there is none")
-        return _MESH_WRITERS[name](mesh, extras)
+    if name not in FORMATS:
+        raise GeometryError(f"unknown output {name!r}; known: {', '.join(FORMATS)}")
     if name in _PICTURE_WRITERS:
         return _PICTURE_WRITERS[name](cloud if mesh is None else mesh)
-    raise GeometryError(f"unknown output {name!r}; known: {', '.join(FORMATS)}")
+    if name == "points.ply":
+        return ply.write_points(cloud, _lasting(extras))
+    if name == "points.glb":
+        return glb.write_points(cloud, extras, compression)
+    if mesh is None:
+        raise GeometryError(f"{name} needs a mesh, and there is none")
+    if name == "mesh.glb":
+        return glb.write_mesh(textured or mesh, extras, compression)
+    if name == "mesh.usdz":
+        return usdz.write_mesh(textured or bake_texture(mesh, cloud, _TEXTURE_SIZE), extras)
+    return _MESH_WRITERS[name](mesh, _lasting(extras))
+
+
+def _lasting(extras: _Extras) -> _Extras:
+    """Without the job: the plain formats of one seed are the same bytes in every job."""
+    return None if extras is None else {key: extras[key] for key in extras if key != "job"}

@@ -1,173 +1,190 @@
-"""Binary glTF 2.0: one buffer, one mesh, one primitive."""
+"""Binary glTF 2.0: one mesh of one primitive, one material, at most one picture."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.errors import GeometryError
+from geometry.gltf_buffer import MESHOPT, QUANTIZATION, Buffer, Compression, Json, pack
 from geometry.mesh import Mesh
+from geometry.picture_file import encode_picture
 from geometry.point_cloud import PointCloud
+from geometry.quantize import (
+    linear_light,
+    quantize_normals,
+    quantize_positions,
+    quantize_uv,
+)
 from geometry.shading_normals import repair_normals, vertex_normals
-from geometry.srgb import to_linear
+from geometry.spacing import dot_size
+from geometry.texture import TexturedMesh
+from geometry.vertex_order import first_use, order_points, order_triangles
 
-Json = Any  # what json.dumps takes
-
-_MAGIC, _VERSION, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
-_UINT16, _UINT32, _FLOAT = 5123, 5125, 5126
 _POINTS, _TRIANGLES = 0, 4
-_PRIMITIVE_RESTART = 0xFFFF  # the one uint16 index that glTF forbids
+_UNLIT = "KHR_materials_unlit"
+_TRILINEAR = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
+# Half a step of these moves a point of an object of 1 m by 8 and by 31 micrometres.
+_POSITION_BITS = {"quantized": 16, "meshopt": 14}
 
 
-@dataclass(slots=True)
-class _Buffer:
-    """The binary chunk as it grows, with its views and accessors. Every view starts at 4k."""
-
-    chunk: bytearray = field(default_factory=bytearray)
-    views: list[dict[str, Json]] = field(default_factory=list)
-    accessors: list[dict[str, Json]] = field(default_factory=list)
-
-    def add(self, array: NDArray[np.generic], target: int, **accessor: Json) -> int:
-        data = np.ascontiguousarray(array).tobytes()
-        self.views.append(
-            {"buffer": 0, "byteOffset": len(self.chunk), "byteLength": len(data), "target": target}
-        )
-        self.accessors.append({"bufferView": len(self.views) - 1, "count": len(array), **accessor})
-        self.chunk += data
-        self.chunk += bytes(-len(self.chunk) % 4)
-        return len(self.accessors) - 1
-
-
-def write_points(cloud: PointCloud, extras: Mapping[str, Json] | None = None) -> bytes:
+def write_points(
+    cloud: PointCloud, extras: Mapping[str, Json] | None = None, compression: Compression = "none"
+) -> bytes:
     """The cloud as POINTS with an unlit material; `extras` (JSON) goes under `asset.extras`.
 
-    Unknown (zero) normals, which glTF forbids, point away from the centre of the box; when none
-    is known the file has no normals.
+    The primitive's extras have `pointSize`, the diameter in metres of dots that close the
+    surface. Unknown (zero) normals, which glTF forbids, point away from the centre of the box;
+    when none is known the file has no normals. "meshopt" puts the points in another order.
 
     Raises:
         GeometryError: `extras` is not JSON.
     """
+    if compression == "meshopt":
+        cloud = cloud.take(order_points(cloud.positions))
     normals = cloud.normals
     if normals is not None:
         normals = repair_normals(normals, cloud.positions) if normals.any() else None
-    buffer = _Buffer()
-    attributes = _vertex_attributes(buffer, cloud.positions, normals, cloud.colors)
+    file = _File(compression)
+    file.primitive |= {"mode": _POINTS, "extras": {"pointSize": dot_size(cloud.positions)}}
+    file.add(_Vertices(cloud.positions, normals, cloud.colors))
     # A lit point has no area to light, so viewers differ; unlit shows the colours as they are.
-    material = _material(cloud.colors is not None) | {"extensions": {"KHR_materials_unlit": {}}}
-    primitive = {"attributes": attributes, "mode": _POINTS, "material": 0}
-    return _assemble(buffer, primitive, material, extras, ["KHR_materials_unlit"])
+    file.material["extensions"] = {_UNLIT: {}}
+    file.extensions.append(_UNLIT)
+    return file.finish(extras)
 
 
-def write_mesh(mesh: Mesh, extras: Mapping[str, Json] | None = None) -> bytes:
+def write_mesh(
+    mesh: Mesh | TexturedMesh,
+    extras: Mapping[str, Json] | None = None,
+    compression: Compression = "none",
+) -> bytes:
     """The mesh as TRIANGLES with a rough, non-metallic material; `extras` as in `write_points`.
 
     Normals that are missing are computed: without them viewers must shade every facet flat.
+    "meshopt" puts faces and vertices in another order and leaves out vertices of no face. The
+    picture is PNG in an uncompressed file, else JPEG.
 
     Raises:
         GeometryError: `extras` is not JSON.
     """
-    normals = vertex_normals(mesh) if mesh.normals is None else mesh.normals
-    buffer = _Buffer()
-    attributes = _vertex_attributes(
-        buffer, mesh.vertices, repair_normals(normals, mesh.vertices), mesh.colors
-    )
-    short = len(mesh.vertices) <= _PRIMITIVE_RESTART
-    indices = buffer.add(
-        mesh.faces.reshape(-1).astype("<u2" if short else "<u4"),
-        _ELEMENT_ARRAY_BUFFER,
-        componentType=_UINT16 if short else _UINT32,
-        type="SCALAR",
-    )
-    primitive = {
-        "attributes": attributes,
-        "indices": indices,
-        "mode": _TRIANGLES,
-        "material": 0,
-    }
-    return _assemble(buffer, primitive, _material(mesh.colors is not None), extras, [])
+    if isinstance(mesh, TexturedMesh):
+        normals = repair_normals(mesh.normals, mesh.vertices)
+        vertices = _Vertices(mesh.vertices, normals, None, mesh.uv)
+    else:
+        known = vertex_normals(mesh) if mesh.normals is None else mesh.normals
+        normals = repair_normals(known, mesh.vertices)
+        vertices = _Vertices(mesh.vertices, normals, mesh.colors)
+    faces = mesh.faces
+    if compression == "meshopt":
+        faces = faces[order_triangles(faces)]
+        used = first_use(faces)
+        number = np.empty(len(vertices.positions), np.int32)
+        number[used] = np.arange(len(used))
+        vertices, faces = vertices.take(used), number[faces]
+    file = _File(compression)
+    file.primitive["mode"] = _TRIANGLES
+    file.add(vertices)
+    file.primitive["indices"] = file.buffer.add_faces(faces, len(vertices.positions))
+    if isinstance(mesh, TexturedMesh):
+        file.add_picture(mesh.image)
+    return file.finish(extras)
 
 
-def _vertex_attributes(
-    buffer: _Buffer,
-    positions: NDArray[np.float32],
-    normals: NDArray[np.float32] | None,
-    colors: NDArray[np.uint8] | None,
-) -> dict[str, int]:
-    attributes = {
-        "POSITION": buffer.add(
-            positions.astype("<f4"),
-            _ARRAY_BUFFER,
-            componentType=_FLOAT,
-            type="VEC3",
-            min=positions.min(axis=0).tolist(),
-            max=positions.max(axis=0).tolist(),
+@dataclass(frozen=True, slots=True, eq=False)
+class _Vertices:
+    positions: NDArray[np.float32]  # [V, 3]
+    normals: NDArray[np.float32] | None  # [V, 3], none of them zero
+    colors: NDArray[np.uint8] | None  # [V, 3]
+    uv: NDArray[np.float32] | None = None  # [V, 2]
+
+    def take(self, index: NDArray[np.intp]) -> "_Vertices":
+        return _Vertices(
+            self.positions[index],
+            None if self.normals is None else self.normals[index],
+            None if self.colors is None else self.colors[index],
+            None if self.uv is None else self.uv[index],
         )
-    }
-    if normals is not None:
-        attributes["NORMAL"] = buffer.add(
-            normals.astype("<f4"), _ARRAY_BUFFER, componentType=_FLOAT, type="VEC3"
-        )
-    if colors is not None:
-        # Linear light in bytes would merge the dark tones; 16 bits keep all 256 sRGB steps apart
-        # (the smallest is 20 of 65535) in two thirds of the size of floats. Alpha fills the row
-        # to a multiple of 4 bytes without a stride.
-        light = np.full((len(colors), 4), 65535, "<u2")
-        light[:, :3] = np.rint(to_linear(colors) * 65535.0)
-        attributes["COLOR_0"] = buffer.add(
-            light, _ARRAY_BUFFER, componentType=_UINT16, type="VEC4", normalized=True
-        )
-    return attributes
 
 
-def _material(coloured: bool) -> dict[str, Json]:
-    grey = [1.0, 1.0, 1.0, 1.0] if coloured else [0.6, 0.6, 0.6, 1.0]
-    return {
-        "pbrMetallicRoughness": {
-            "baseColorFactor": grey,
-            "metallicFactor": 0.0,
-            "roughnessFactor": 0.9,
+class _File:
+    """The parts of the document that depend on what is shown."""
+
+    def __init__(self, compression: Compression) -> None:
+        self.compression = compression
+        self.buffer = Buffer(compressed=compression == "meshopt")
+        self.primitive: dict[str, Json] = {"material": 0}
+        self.node: dict[str, Json] = {"mesh": 0}
+        self.surface: dict[str, Json] = {"metallicFactor": 0.0, "roughnessFactor": 0.9}
+        self.material: dict[str, Json] = {"pbrMetallicRoughness": self.surface}
+        self.pictures: dict[str, Json] = {}
+        self.extensions: list[str] = []
+
+    def add(self, vertices: _Vertices) -> None:
+        if self.compression == "none":
+            attributes = self._add_exact(vertices)
+        else:
+            attributes = self._add_quantized(vertices, _POSITION_BITS[self.compression])
+        if vertices.colors is not None:
+            light = linear_light(vertices.colors, rounded=self.compression == "meshopt")
+            attributes["COLOR_0"] = self.buffer.add_vertices(light, 4, normalized=True)
+        elif vertices.uv is None:
+            self.surface["baseColorFactor"] = [0.6, 0.6, 0.6, 1.0]
+        self.primitive["attributes"] = attributes
+
+    def add_picture(self, image: NDArray[np.uint8]) -> None:
+        data, media_type = encode_picture(image, exact=self.compression == "none")
+        view = self.buffer.add_file(data)
+        self.pictures = {
+            "images": [{"bufferView": view, "mimeType": media_type}],
+            "samplers": [_TRILINEAR],
+            "textures": [{"source": 0, "sampler": 0}],
         }
-    }
+        self.surface["baseColorTexture"] = {"index": 0}
 
+    def finish(self, extras: Mapping[str, Json] | None) -> bytes:
+        asset: dict[str, Json] = {"version": "2.0", "generator": "bozzetto"}
+        if extras:
+            asset["extras"] = dict(extras)
+        required = {"none": [], "quantized": [QUANTIZATION], "meshopt": [QUANTIZATION, MESHOPT]}
+        document: dict[str, Json] = {
+            "asset": asset,
+            "scene": 0,
+            "scenes": [{"nodes": [0]}],
+            "nodes": [self.node],
+            "meshes": [{"primitives": [self.primitive]}],
+            "materials": [self.material],
+            **self.pictures,
+            "accessors": self.buffer.accessors,
+            "bufferViews": self.buffer.views,
+            "buffers": self.buffer.buffers(),
+        }
+        if used := self.extensions + required[self.compression]:
+            document["extensionsUsed"] = used
+        if required[self.compression]:
+            document["extensionsRequired"] = required[self.compression]
+        return pack(document, self.buffer.chunk)
 
-def _assemble(
-    buffer: _Buffer,
-    primitive: dict[str, Json],
-    material: dict[str, Json],
-    extras: Mapping[str, Json] | None,
-    extensions: list[str],
-) -> bytes:
-    asset: dict[str, Json] = {"version": "2.0", "generator": "bozzetto"}
-    if extras:
-        asset["extras"] = dict(extras)
-    document: dict[str, Json] = {
-        "asset": asset,
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [primitive]}],
-        "materials": [material],
-        "accessors": buffer.accessors,
-        "bufferViews": buffer.views,
-        "buffers": [{"byteLength": len(buffer.chunk)}],
-    }
-    if extensions:
-        document["extensionsUsed"] = extensions
-    try:
-        text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise GeometryError(f"extras: not JSON: {error}") from error
-    text += b" " * (-len(text) % 4)
-    total = 12 + 8 + len(text) + 8 + len(buffer.chunk)
-    return b"".join(
-        [
-            np.array([_MAGIC, _VERSION, total, len(text), _JSON_CHUNK], "<u4").tobytes(),
-            text,
-            np.array([len(buffer.chunk), _BINARY_CHUNK], "<u4").tobytes(),
-            bytes(buffer.chunk),
-        ]
-    )
+    def _add_exact(self, vertices: _Vertices) -> dict[str, int]:
+        positions = vertices.positions.astype("<f4")
+        bounds = {"min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist()}
+        attributes = {"POSITION": self.buffer.add_vertices(positions, 3, **bounds)}
+        if vertices.normals is not None:
+            attributes["NORMAL"] = self.buffer.add_vertices(vertices.normals.astype("<f4"), 3)
+        if vertices.uv is not None:
+            attributes["TEXCOORD_0"] = self.buffer.add_vertices(vertices.uv.astype("<f4"), 2)
+        return attributes
+
+    def _add_quantized(self, vertices: _Vertices, bits: int) -> dict[str, int]:
+        values, grid = quantize_positions(vertices.positions, bits)
+        self.node |= {"translation": grid.origin.tolist(), "scale": [grid.step] * 3}
+        low, high = values[:, :3].min(axis=0), values[:, :3].max(axis=0)
+        bounds = {"min": low.tolist(), "max": high.tolist()}
+        attributes = {"POSITION": self.buffer.add_vertices(values, 3, **bounds)}
+        if vertices.normals is not None:
+            normals = quantize_normals(vertices.normals)
+            attributes["NORMAL"] = self.buffer.add_vertices(normals, 3, normalized=True)
+        if vertices.uv is not None:
+            uv = quantize_uv(vertices.uv)
+            attributes["TEXCOORD_0"] = self.buffer.add_vertices(uv, 2, normalized=True)
+        return attributes

@@ -1,15 +1,22 @@
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from geometry.comments import comment_lines
 from geometry.mesh import Mesh
 
 
-def write_mesh(mesh: Mesh) -> bytes:
+def write_mesh(mesh: Mesh, extras: Mapping[str, Any] | None = None) -> bytes:
     """The mesh as a Wavefront OBJ file, positions to full float32 precision.
 
     Colours follow the vertices as `v x y z r g b`, sRGB in 0..1: no part of the old
-    specification, but what MeshLab, Blender and trimesh read.
+    specification, but what MeshLab, Blender and trimesh read. `extras` (JSON) become comments.
+
+    Raises:
+        GeometryError: `extras` is not JSON.
     """
-    parts = ["# bozzetto\n"]
+    parts = ["# bozzetto\n", *(f"# {line}\n" for line in comment_lines(extras))]
     if mesh.colors is None:
         parts += [f"v {x:.9g} {y:.9g} {z:.9g}\n" for x, y, z in mesh.vertices.tolist()]
     else:

@@ -1,67 +1,78 @@
-"""Binary little-endian PLY: float positions and normals, uchar sRGB colours."""
+"""PLY files, binary little-endian or ascii: float positions and normals, uchar sRGB colours."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geometry.comments import comment_lines
 from geometry.errors import GeometryError
 from geometry.mesh import Mesh
+from geometry.ply_header import Header, parse_header
 from geometry.point_cloud import PointCloud
 
-_TYPES = {
-    "char": "<i1", "int8": "<i1", "uchar": "<u1", "uint8": "<u1",
-    "short": "<i2", "int16": "<i2", "ushort": "<u2", "uint16": "<u2",
-    "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4",
-    "float": "<f4", "float32": "<f4", "double": "<f8", "float64": "<f8",
-}  # fmt: skip
 _POSITIONS = ("x", "y", "z")
 _NORMALS = ("nx", "ny", "nz")
 _COLORS = ("red", "green", "blue")
-_MAX_HEADER = 64 * 1024
+# Files of Gaussian splats hold these beside the position. The names are kept for them: a reader
+# that dropped them would show transparent splats as points.
+_SPLATS = ("f_dc_", "f_rest_", "opacity", "scale_", "rot_")
 
 
-def write_points(cloud: PointCloud) -> bytes:
-    """The cloud as a PLY file, with normals and colours if it has them."""
+def write_points(
+    cloud: PointCloud, extras: Mapping[str, Any] | None = None, *, ascii: bool = False
+) -> bytes:
+    """The cloud as a PLY file, with normals and colours if it has them.
+
+    `extras` (JSON) become comments, one line each. Both forms keep float32 exactly.
+
+    Raises:
+        GeometryError: `extras` is not JSON.
+    """
     rows = _vertex_rows(cloud.positions, cloud.normals, cloud.colors)
-    return _header(rows) + b"end_header\n" + rows.tobytes()
+    body = _as_text(rows) if ascii else rows.tobytes()
+    return _header(rows, extras, ascii) + b"end_header\n" + body
 
 
-def write_mesh(mesh: Mesh) -> bytes:
+def write_mesh(
+    mesh: Mesh, extras: Mapping[str, Any] | None = None, *, ascii: bool = False
+) -> bytes:
     """The mesh as a PLY file: vertices as `write_points`, faces as lists of three."""
     rows = _vertex_rows(mesh.vertices, mesh.normals, mesh.colors)
+    header = _header(rows, extras, ascii)
+    header += f"element face {len(mesh.faces)}\n".encode()
+    header += b"property list uchar int vertex_indices\nend_header\n"
+    if ascii:
+        lines = [f"3 {a} {b} {c}\n" for a, b, c in mesh.faces.tolist()]
+        return header + _as_text(rows) + "".join(lines).encode()
     faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("index", "<i4", (3,))])
     faces["count"] = 3
     faces["index"] = mesh.faces
-    face_header = f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
-    return _header(rows) + face_header.encode() + rows.tobytes() + faces.tobytes()
+    return header + rows.tobytes() + faces.tobytes()
 
 
 def read_points(data: bytes) -> PointCloud:
-    """The vertices of a binary little-endian PLY file as a cloud.
+    """The vertices of an ascii or binary little-endian PLY file as a cloud.
 
     Takes any scalar properties in any order and ignores those it does not know, and everything
     after the vertices. Normals are made unit length; zero ones stay zero.
 
     Raises:
-        GeometryError: not such a file, truncated, no vertices, or NaN or infinity in it.
+        GeometryError: not such a file, truncated, no vertices, NaN or infinity in it, or splats.
     """
-    count, dtype, start = _parse_header(data)
-    if len(data) - start < count * dtype.itemsize:
-        raise GeometryError(
-            f"truncated PLY: {count} vertices need {count * dtype.itemsize} bytes, "
-            f"{len(data) - start} are there"
-        )
-    rows = np.frombuffer(data, dtype, count, start)
-    names = dtype.names or ()
+    header = parse_header(data)
+    names = header.dtype.names or ()
     if not set(_POSITIONS) <= set(names):
         raise GeometryError(f"PLY vertices need x, y and z; got {', '.join(names) or 'nothing'}")
+    if splats := [name for name in names if name.startswith(_SPLATS)]:
+        raise GeometryError(f"PLY of Gaussian splats ({splats[0]}, ..) are not read, only points")
+    rows = _text_rows(data, header) if header.ascii else _binary_rows(data, header)
     normals = None
     if set(_NORMALS) <= set(names):
-        raw = _columns(rows, _NORMALS).astype(np.float64)
-        length = np.linalg.norm(raw, axis=1, keepdims=True)
-        normals = np.divide(raw, length, out=np.zeros_like(raw), where=length > 0)
-        normals = normals.astype(np.float32)
+        normals = _unit(_columns(rows, _NORMALS).astype(np.float64))
     colors = None
-    if set(_COLORS) <= set(names) and all(dtype[name] == np.uint8 for name in _COLORS):
+    if set(_COLORS) <= set(names) and all(rows.dtype[name] == np.uint8 for name in _COLORS):
         colors = _columns(rows, _COLORS).astype(np.uint8)
     with np.errstate(over="ignore"):  # a double out of range becomes infinity, refused below
         positions = _columns(rows, _POSITIONS).astype(np.float32)
@@ -85,37 +96,71 @@ def _vertex_rows(
     return rows
 
 
-def _header(rows: NDArray[np.void]) -> bytes:
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
+def _header(rows: NDArray[np.void], extras: Mapping[str, Any] | None, ascii: bool) -> bytes:
+    form = "ascii" if ascii else "binary_little_endian"
+    lines = ["ply", f"format {form} 1.0", "comment bozzetto"]
+    lines += [f"comment {line}" for line in comment_lines(extras)]
+    lines.append(f"element vertex {len(rows)}")
     for name in rows.dtype.names or ():
         kind = "uchar" if rows.dtype[name] == np.uint8 else "float"
         lines.append(f"property {kind} {name}")
     return ("\n".join(lines) + "\n").encode()
 
 
-def _parse_header(data: bytes) -> tuple[int, np.dtype[np.void], int]:
-    """Number of vertices, dtype of one, offset of the first."""
-    end = data.find(b"end_header\n", 0, _MAX_HEADER)
-    if not data.startswith(b"ply\n") or end < 0:
-        raise GeometryError("not a PLY file: no ply ... end_header")
-    lines = [line.split() for line in data[:end].decode("ascii", "replace").splitlines()[1:]]
-    lines = [words for words in lines if words and words[0] not in ("comment", "obj_info")]
-    if not lines or lines[0][:2] != ["format", "binary_little_endian"]:
-        raise GeometryError("PLY: only format binary_little_endian 1.0 is read")
-    if len(lines) < 2 or lines[1][:2] != ["element", "vertex"] or len(lines[1]) != 3:
-        raise GeometryError("PLY: the first element must be vertex")
-    if not lines[1][2].isdecimal():
-        raise GeometryError(f"PLY: bad vertex count {lines[1][2]!r}")
-    fields: list[tuple[str, str]] = []
-    for words in lines[2:]:
-        if words[0] == "element":
-            break
-        if words[0] != "property" or len(words) != 3 or words[1] not in _TYPES:
-            raise GeometryError(f"PLY: cannot read vertex line {' '.join(words)!r}")
-        fields.append((words[2], _TYPES[words[1]]))
-    if len({name for name, _ in fields}) != len(fields):
-        raise GeometryError("PLY: a vertex property is named twice")
-    return int(lines[1][2]), np.dtype(fields), end + len(b"end_header\n")
+def _as_text(rows: NDArray[np.void]) -> bytes:
+    """One line for each of `rows`; nine digits hold every float32."""
+    dtype = rows.dtype
+    line = " ".join("%d" if dtype[n] == np.uint8 else "%.9g" for n in dtype.names or ()) + "\n"
+    return "".join([line % row for row in rows.tolist()]).encode()
+
+
+def _binary_rows(data: bytes, header: Header) -> NDArray[np.void]:
+    wanted, there = header.count * header.dtype.itemsize, len(data) - header.size
+    if there < wanted:
+        raise GeometryError(
+            f"truncated PLY: {header.count} vertices need {wanted} bytes, {there} are there"
+        )
+    rows: NDArray[np.void] = np.frombuffer(data, header.dtype, header.count, header.size)
+    return rows
+
+
+def _text_rows(data: bytes, header: Header) -> NDArray[np.void]:
+    width = len(header.dtype.names or ())
+    lines = data[header.size :].splitlines()
+    if len(lines) < header.count:
+        raise GeometryError(
+            f"truncated PLY: {header.count} vertices, but {len(lines)} lines are there"
+        )
+    words = [line.split() for line in lines[: header.count]]
+    if any(len(line) != width for line in words):
+        raise GeometryError(f"PLY: a vertex has not the {width} values that the header names")
+    try:
+        values = np.array(words, np.float64).reshape(header.count, width)
+    except ValueError as error:
+        raise GeometryError(f"PLY: a vertex is no list of numbers: {error}") from error
+    rows = np.empty(header.count, header.dtype)
+    for column, name in enumerate(header.dtype.names or ()):
+        rows[name] = _cast(values[:, column], header.dtype[name])
+    return rows
+
+
+def _cast(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.generic]:
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if not ((values >= limits.min) & (values <= limits.max)).all():
+            raise GeometryError(f"PLY: a value does not fit {dtype}")
+    with np.errstate(over="ignore"):
+        return values.astype(dtype)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    if not np.isfinite(vectors).all():
+        raise GeometryError("normals: has NaN or infinity")
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    scaled = np.divide(vectors, largest, out=np.zeros_like(vectors), where=largest > 0)
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = np.divide(scaled, length, out=scaled, where=length > 0)
+    return unit.astype(np.float32)
 
 
 def _columns(rows: NDArray[np.void], names: tuple[str, ...]) -> NDArray[np.generic]:

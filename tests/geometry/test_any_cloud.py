@@ -42,10 +42,10 @@ def test_ply_and_glb(validate_glbs):
     files: list[bytes] = []
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(clouds())
-    def check(cloud):
-        files.append(glb.write_points(cloud))
-        data = ply.write_points(cloud)
+    @given(clouds(), st.sampled_from(["none", "quantized", "meshopt"]), st.booleans())
+    def check(cloud, compression, ascii):
+        files.append(glb.write_points(cloud, None, compression))
+        data = ply.write_points(cloud, ascii=ascii)
         loaded = trimesh.load(io.BytesIO(data), file_type="ply")
         assert np.array_equal(loaded.vertices.astype(np.float32), cloud.positions)
         back = ply.read_points(data)

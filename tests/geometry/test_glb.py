@@ -9,7 +9,7 @@ from geometry import glb
 from geometry.errors import GeometryError
 from geometry.mesh import Mesh
 from geometry.point_cloud import PointCloud
-from tests.geometry.shapes import box, sphere
+from tests.geometry.shapes import box, distances, sphere
 
 DTYPES = {5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
@@ -103,6 +103,17 @@ def test_index_width_at_the_limit_of_16_bits(count, validate_glb):
     indices = primitive(document)["indices"]
     assert document["accessors"][indices]["componentType"] == (5123 if count == 65535 else 5125)
     assert read(indices)[-1, 0] == count - 1
+
+
+def test_dots_of_the_suggested_size_close_the_surface(rng):
+    cloud = sphere(1000, rng)
+    document, _ = parse(glb.write_points(cloud))
+    size = primitive(document)["extras"]["pointSize"]
+    elsewhere = sphere(5000, rng).positions
+    assert np.mean(distances(elsewhere, cloud.positions) > size / 2) < 0.06
+    assert size < 0.15
+    single, _ = parse(glb.write_points(PointCloud(np.ones((5, 3), np.float32))))
+    assert primitive(single)["extras"] == {"pointSize": 0}
 
 
 def test_zero_normals_are_repaired_or_left_out(rng, validate_glbs):

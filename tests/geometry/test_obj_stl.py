@@ -27,6 +27,25 @@ def test_obj_in_trimesh(with_normals):
     assert loaded.volume == pytest.approx(1)
 
 
+def test_obj_has_provenance_in_comments():
+    origin = {"model": "draft", "licence": "ends in \\", "job": "a\nv 9 9 9"}
+    data = obj.write_mesh(box(), origin)
+    lines = data.decode("ascii").splitlines()
+    assert lines[:2] == ["# bozzetto", "# model: draft"]
+    assert all(line.startswith("# ") for line in lines[:4])
+    assert not any(line.endswith("\\") for line in lines)  # it would join the next line
+    assert len(load(data, "obj").vertices) == 8
+
+
+def test_faces_without_area():
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0]], np.float32)
+    flat = Mesh(vertices, np.array([[0, 1, 2], [0, 0, 1]], np.int32))
+    for kind, data in (("obj", obj.write_mesh(flat)), ("stl", stl.write_mesh(flat))):
+        loaded = load(data, kind)
+        assert len(loaded.faces) == 2
+        assert np.isfinite(loaded.vertices).all()
+
+
 def test_obj_keeps_float32_exactly_and_needs_no_colour():
     vertices = (np.random.default_rng(0).normal(size=(3, 3)) * 1e-5).astype(np.float32)
     data = obj.write_mesh(Mesh(vertices, np.array([[0, 1, 2]], np.int32)))
