@@ -16,8 +16,10 @@ OUTPUTS = (
     "mesh.ply",
     "mesh.obj",
     "mesh.stl",
+    "mesh.usdz",
     "preview.png",
     "turntable.gif",
+    "turntable.webp",
 )
 DEFAULT_OUTPUTS = ("points.ply", "mesh.glb")
 SAMPLERS = ("ddim", "euler", "heun", "dpmpp_2m", "ddpm")

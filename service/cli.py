@@ -79,7 +79,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         default=Path(),
-        help="a .glb, .ply, .obj, .stl, .png or .gif file, or a folder (default: here, .glb)",
+        help="a .glb, .ply, .obj, .stl, .usdz, .png, .gif or .webp file, or a folder "
+        "(default: here, .glb)",
     )
     parser.add_argument(
         "--model", default=DEFAULT_MODEL, help="see `bozzetto models list` (default %(default)s)"
@@ -98,6 +99,15 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--points", action="store_const", const="points", dest="kind")
     parser.add_argument("--remove-background", choices=("auto", "always", "never"), default="auto")
     parser.add_argument("--target-faces", type=int, help="simplify the mesh to about so many")
+    parser.add_argument(
+        "--texture-size", type=int, help="bake a texture of so many pixels a side into GLB meshes"
+    )
+    parser.add_argument(
+        "--compression",
+        choices=("none", "quantized", "meshopt"),
+        default="none",
+        help="of GLB files",
+    )
     parser.add_argument("--preview", action="store_true", help="also write NAME.preview.png")
     parser.set_defaults(run=_generate)
 

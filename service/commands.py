@@ -104,6 +104,8 @@ def generate(arguments: argparse.Namespace) -> int:
         kind=arguments.kind,
         remove_background=arguments.remove_background,
         target_faces=arguments.target_faces,
+        texture_size=arguments.texture_size,
+        compression=arguments.compression,
         preview=arguments.preview,
     )
     try:

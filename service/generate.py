@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from models.catalog import DEFAULT_MODEL, ModelCard, ParameterValue, get_card
 from models.errors import ModelError, ParameterError
+from service.jobs import TARGET_FACES, TEXTURE_SIZE, Compression
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ BY_SUFFIX: dict[str, dict[Kind, str]] = {
     ".ply": {"points": "points.ply", "mesh": "mesh.ply"},
     ".obj": {"mesh": "mesh.obj"},
     ".stl": {"mesh": "mesh.stl"},
+    ".usdz": {"mesh": "mesh.usdz"},
     ".png": {"points": "preview.png"},
     ".gif": {"points": "turntable.gif"},
+    ".webp": {"points": "turntable.webp"},
 }
 
 OnProgress = Callable[[float, str], None]  # per cent, stage
@@ -49,6 +52,8 @@ class Options:
     kind: Kind | None = None
     remove_background: Literal["auto", "always", "never"] = "auto"
     target_faces: int | None = None
+    texture_size: int | None = None
+    compression: Compression = "none"
     preview: bool = False
 
 
@@ -114,9 +119,15 @@ def resolve(card: ModelCard, options: Options) -> dict[str, ParameterValue]:
     params = card.resolve({name: value for name, value in asked.items() if value is not None})
     if params["seed"] == -1:
         params["seed"] = secrets.randbelow(2**31)
-    if options.target_faces is not None and not 100 <= options.target_faces <= 200_000:
-        raise ParameterError("target_faces", f"must be 100 to 200000, got {options.target_faces}")
+    _check_bounds("target_faces", options.target_faces, TARGET_FACES)
+    _check_bounds("texture_size", options.texture_size, TEXTURE_SIZE)
     return params
+
+
+def _check_bounds(name: str, value: int | None, bounds: tuple[int, int]) -> None:
+    low, high = bounds
+    if value is not None and not low <= value <= high:
+        raise ParameterError(name, f"must be {low} to {high}, got {value}")
 
 
 class Generator:
@@ -169,6 +180,8 @@ class Generator:
             list(target.files),
             result,
             target_faces=self._options.target_faces,
+            texture_size=self._options.texture_size,
+            compression=self._options.compression,
             extras=pipeline.provenance(self._card, self._params),
             on_stage=on_stage,
         )

@@ -10,8 +10,13 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 
+# Bounds of what every job can ask for, inclusive.
+TARGET_FACES = (100, 200_000)
+TEXTURE_SIZE = (256, 4_096)  # pixels
+
 Priority = Literal["low", "normal", "high"]
 RemoveBackground = Literal["auto", "always", "never"]
+Compression = Literal["none", "quantized", "meshopt"]
 ParameterValue = int | float | str
 
 
@@ -49,6 +54,8 @@ class JobRequest:
     mask: str | None = None  # store key
     remove_background: RemoveBackground = "auto"
     target_faces: int | None = None
+    texture_size: int | None = None  # pixels; None keeps colours per vertex
+    compression: Compression = "none"
     priority: Priority = "normal"
     deadline_s: float | None = None  # counted from created_at
     callback_url: str | None = None
@@ -82,6 +89,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What a mesh is like. `mean_distance` is from the cloud to it, in diameters of the cloud."""
+
+    watertight: bool
+    components: int
+    mean_distance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """One result file. `key` is its place in the store, never shown to clients."""
 
@@ -93,6 +109,7 @@ class Artifact:
     points: int | None = None
     vertices: int | None = None
     faces: int | None = None
+    quality: Quality | None = None  # of meshes
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +164,14 @@ def progress_from_json(raw: Mapping[str, Any]) -> Progress:
     return Progress(**known)
 
 
+def artifact_from_json(raw: Mapping[str, Any]) -> Artifact:
+    """From parsed JSON; fields of a newer version are ignored."""
+    known = {name: raw[name] for name in Artifact.__slots__ if name in raw}
+    if (quality := known.get("quality")) is not None:
+        known["quality"] = Quality(**{name: quality[name] for name in Quality.__slots__})
+    return Artifact(**known)
+
+
 def request_to_json(request: JobRequest) -> str:
     return json.dumps({"v": SCHEMA_VERSION, **asdict(request)}, separators=(",", ":"))
 
@@ -163,8 +188,11 @@ def request_from_json(text: str) -> JobRequest:
 
 __all__ = [
     "ACTIVE",
+    "TARGET_FACES",
     "TERMINAL",
+    "TEXTURE_SIZE",
     "Artifact",
+    "Compression",
     "InputInfo",
     "Job",
     "JobError",
@@ -173,7 +201,9 @@ __all__ = [
     "Preview",
     "Priority",
     "Progress",
+    "Quality",
     "RemoveBackground",
+    "artifact_from_json",
     "new_job_id",
     "progress_from_json",
     "replace",

@@ -74,6 +74,14 @@ class QueueObject(Schema):
     eta_seconds: float | None = Field(description="A guess of the seconds until it ends.")
 
 
+class QualityObject(Schema):
+    watertight: bool
+    components: int
+    mean_distance: float = Field(
+        description="From the points to the surface, in diameters of the bounding sphere."
+    )
+
+
 class ArtifactObject(Schema):
     name: str
     format: str = Field(description="Media type.")
@@ -83,6 +91,7 @@ class ArtifactObject(Schema):
     points: int | None
     vertices: int | None
     faces: int | None
+    quality: QualityObject | None = Field(description="Of meshes.")
 
 
 class JobErrorObject(Schema):
@@ -297,6 +306,8 @@ def _params(job: Job) -> dict[str, Any]:
         "outputs": list(request.outputs),
         "remove_background": request.remove_background,
         "target_faces": request.target_faces,
+        "texture_size": request.texture_size,
+        "compression": request.compression,
         "priority": request.priority,
         "deadline_s": request.deadline_s,
         "metadata": request.metadata,
@@ -304,6 +315,7 @@ def _params(job: Job) -> dict[str, Any]:
 
 
 def _artifact(job_id: str, artifact: Artifact) -> ArtifactObject:
+    quality = artifact.quality
     return ArtifactObject(
         name=artifact.name,
         format=artifact.format,
@@ -313,6 +325,13 @@ def _artifact(job_id: str, artifact: Artifact) -> ArtifactObject:
         points=artifact.points,
         vertices=artifact.vertices,
         faces=artifact.faces,
+        quality=None
+        if quality is None
+        else QualityObject(
+            watertight=quality.watertight,
+            components=quality.components,
+            mean_distance=quality.mean_distance,
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """The HTTP application: parts put together, nothing decided here."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -13,12 +14,20 @@ from service.gateway.dependencies import Gateway
 from service.gateway.limits import ApiKeys, RateLimit
 from service.gateway.middleware import RequestRecord
 from service.gateway.openapi import SUMMARY, TITLE, describe, operation_id
-from service.gateway.routes.pages import mount_static
+from service.gateway.routes.pages import load_files
 from service.gateway.routes.table import ROUTERS
 from service.queue.contract import JobQueue
 from service.settings import Settings
 from service.store.contract import Store
 
+ALLOWED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+)
 EXPOSED_HEADERS = (
     "Content-Range",
     "ETag",
@@ -35,6 +44,7 @@ def create_app(settings: Settings, queue: JobQueue, store: Store) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(load_files)
         yield
         await queue.close()
 
@@ -58,7 +68,6 @@ def create_app(settings: Settings, queue: JobQueue, store: Store) -> FastAPI:
     app.state.gateway = gateway
     for router in ROUTERS:
         app.include_router(router)
-    mount_static(app)
     document = cache(lambda: describe(app, version=app.version))
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
     problems.install(app)
@@ -67,7 +76,7 @@ def create_app(settings: Settings, queue: JobQueue, store: Store) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.gateway.cors_origins,
             allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Prefer"),
+            allow_headers=ALLOWED_HEADERS,
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(RequestRecord, metrics=gateway.metrics)

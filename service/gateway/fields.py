@@ -9,16 +9,16 @@ from typing import Any, Final, TypeVar, get_args
 
 from models.catalog import CATALOG, DEFAULT_MODEL, ModelCard, ParameterValue, get_card
 from service.errors import UnprocessableError
-from service.jobs import Priority, RemoveBackground
+from service.jobs import TARGET_FACES, TEXTURE_SIZE, Compression, Priority, RemoveBackground
 
 MAX_METADATA_BYTES: Final = 4_096
 MAX_METADATA_DEPTH: Final = 32
-TARGET_FACES: Final = (100, 200_000)
 DEADLINE_S: Final = (0.1, 86_400.0)
 DRAW_SEED: Final = -1
 
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 REMOVE_BACKGROUND: Final[tuple[RemoveBackground, ...]] = get_args(RemoveBackground)
+COMPRESSIONS: Final[tuple[Compression, ...]] = get_args(Compression)
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -40,7 +40,19 @@ JOB_FIELDS: Final[dict[str, dict[str, Any]]] = {
         "type": "integer",
         "minimum": TARGET_FACES[0],
         "maximum": TARGET_FACES[1],
-        "description": "Triangles of the mesh, about.",
+        "description": "Triangles of the mesh, about; default: 20000, with a texture 10000.",
+    },
+    "texture_size": {
+        "type": "integer",
+        "minimum": TEXTURE_SIZE[0],
+        "maximum": TEXTURE_SIZE[1],
+        "description": "Side in pixels of a texture for mesh.glb; default: colours per vertex.",
+    },
+    "compression": {
+        "type": "string",
+        "enum": list(COMPRESSIONS),
+        "default": "none",
+        "description": "Of GLB files: KHR_mesh_quantization, or EXT_meshopt_compression on top.",
     },
     "priority": {"type": "string", "enum": list(PRIORITIES), "default": "normal"},
     "deadline_s": {
@@ -70,6 +82,8 @@ class Wish:
     outputs: tuple[str, ...]
     remove_background: RemoveBackground
     target_faces: int | None
+    texture_size: int | None
+    compression: Compression
     priority: Priority
     deadline_s: float | None
     metadata: dict[str, Any]
@@ -111,6 +125,8 @@ def read_fields(
         outputs=_outputs(fields.get("outputs"), card),
         remove_background=_choice(fields, "remove_background", REMOVE_BACKGROUND, "auto"),
         target_faces=_number(fields, "target_faces", int, TARGET_FACES),
+        texture_size=_number(fields, "texture_size", int, TEXTURE_SIZE),
+        compression=_choice(fields, "compression", COMPRESSIONS, "none"),
         priority=_choice(fields, "priority", PRIORITIES, "normal"),
         deadline_s=_number(fields, "deadline_s", float, DEADLINE_S),
         metadata=_metadata(fields.get("metadata")),

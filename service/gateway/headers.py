@@ -9,6 +9,7 @@ MAX_WAIT_S = 60
 
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.IGNORECASE)
+_ZERO = re.compile(r"0(\.0{0,3})?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -58,6 +59,16 @@ def etag_matches(header: str | None, etag: str) -> bool:
         return False
     given = [item.strip().removeprefix("W/") for item in header.split(",")]
     return "*" in given or etag in given
+
+
+def accepts_gzip(header: str | None) -> bool:
+    """Does Accept-Encoding name gzip, or everything, other than with `q=0`?"""
+    weights: dict[str, str] = {}
+    for item in (header or "").lower().split(","):
+        coding, *parameters = (part.strip() for part in item.split(";"))
+        weights[coding] = next((p.removeprefix("q=") for p in parameters if p[:2] == "q="), "1")
+    weight = weights.get("gzip", weights.get("*", "0"))
+    return not _ZERO.fullmatch(weight)
 
 
 def valid_request_id(text: str | None) -> str | None:

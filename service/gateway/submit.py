@@ -151,6 +151,8 @@ def _request(wish: Wish, stored: list[StoredPicture], *, has_mask: bool, owner: 
         mask=None if mask is None else mask.key,
         remove_background=wish.remove_background,
         target_faces=wish.target_faces,
+        texture_size=wish.texture_size,
+        compression=wish.compression,
         priority=wish.priority,
         deadline_s=wish.deadline_s,
         metadata=wish.metadata,

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any
 
 from service.jobs import (
     Artifact,
@@ -11,11 +11,10 @@ from service.jobs import (
     JobError,
     JobState,
     Progress,
+    artifact_from_json,
     progress_from_json,
     request_from_json,
 )
-
-T = TypeVar("T", Artifact, JobError)
 
 
 def pair_up(flat: Sequence[str]) -> dict[str, str]:
@@ -34,8 +33,8 @@ def decode_job(hashed: Mapping[str, str]) -> Job:
         started_at=_seconds(hashed.get("started_at")),
         finished_at=_seconds(hashed.get("finished_at")),
         expires_at=_seconds(hashed.get("expires_at")),
-        artifacts=tuple(_known(Artifact, raw) for raw in json.loads(hashed.get("artifacts", "[]"))),
-        error=_known(JobError, json.loads(hashed["error"])) if "error" in hashed else None,
+        artifacts=tuple(map(artifact_from_json, json.loads(hashed.get("artifacts", "[]")))),
+        error=_error(json.loads(hashed["error"])) if "error" in hashed else None,
         metrics=json.loads(hashed.get("metrics", "{}")),
         cancel_requested=hashed.get("cancel") == "1",
     )
@@ -52,9 +51,8 @@ def to_json(value: Progress | JobError | Sequence[Artifact] | Mapping[str, float
     return json.dumps(plain, separators=(",", ":"), allow_nan=False)
 
 
-def _known(kind: type[T], raw: dict[str, Any]) -> T:
-    names = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in raw.items() if name in names})
+def _error(raw: dict[str, Any]) -> JobError:
+    return JobError(**{name: raw[name] for name in JobError.__slots__ if name in raw})
 
 
 def _seconds(text: str | None) -> float | None:

@@ -26,6 +26,7 @@ def store_outputs(store: Store, folder: str, outputs: Iterable[Output]) -> list[
                 points=output.points,
                 vertices=output.vertices,
                 faces=output.faces,
+                quality=output.quality,
             )
         )
     return artifacts

@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.formats import FORMATS, MESH_FORMATS, write_output
+from geometry.mesh import Mesh
+from geometry.quality import measure_quality
 from geometry.surface import reconstruct_surface
+from geometry.texture import MAX_FACES, TexturedMesh, bake_texture
 from models.catalog import SAMPLER, ModelCard, ParameterValue
 from models.contract import Result, SamplingParams
 from models.foreground import Mode, crop_foreground, extract_foreground
 from models.images import decode
+from service.jobs import Compression, Quality
 
 # Where each stage begins, in per cent of the whole job.
 STAGES = {
@@ -23,9 +27,12 @@ STAGES = {
     "encode": 10.0,
     "reconstruct": 15.0,
     "surface": 70.0,
+    "texture": 82.0,
     "write": 92.0,
 }
 MASK = "mask.png"
+TEXTURED = frozenset({"mesh.glb", "mesh.usdz"})
+USDZ_TEXTURE = 1_024  # pixels, where none is asked for: Quick Look shows no colours of vertices
 
 OnStage = Callable[[str], None]
 
@@ -51,6 +58,7 @@ class Output:
     points: int | None = None
     vertices: int | None = None
     faces: int | None = None
+    quality: Quality | None = None
 
 
 def percent(stage: str, step: int = 0, steps: int = 0) -> float:
@@ -111,12 +119,16 @@ def build_outputs(
     result: Result,
     *,
     target_faces: int | None = None,
+    texture_size: int | None = None,
+    compression: Compression = "none",
     extras: dict[str, Any] | None = None,
     on_stage: OnStage = lambda stage: None,
 ) -> list[Output]:
     """The files `names` (of `models.catalog.OUTPUTS`), in that order; a surface only if needed.
 
-    `on_stage` is called before the surface and before each file, and may end it all by raising.
+    `texture_size` (pixels) bakes the colours into a texture where a file can hold one, and
+    `compression` packs GLB files. `on_stage` is called before the surface, the texture and each
+    file, and may end it all by raising.
 
     Raises:
         GeometryError: no surface can be made of the points.
@@ -125,11 +137,25 @@ def build_outputs(
     if mesh is None and MESH_FORMATS.intersection(names):
         on_stage("surface")
         mesh = reconstruct_surface(result.surface or result.points, target_faces=target_faces)
+    quality = None
+    if mesh is not None and MESH_FORMATS.intersection(names):
+        quality = _quality(mesh, result)
+    textured = None
+    if mesh is not None and (size := _texture_size(names, texture_size)):
+        on_stage("texture")
+        textured = bake_texture(
+            mesh, result.surface or result.points, size, max_faces=target_faces or MAX_FACES
+        )
     outputs = []
     for name in names:
         on_stage("write")
-        data = write_output(name, result.points, mesh, extras)
-        shown = mesh if name in MESH_FORMATS else None
+        worn = textured if texture_size or name != "mesh.glb" else None
+        data = write_output(
+            name, result.points, mesh, extras, textured=worn, compression=compression
+        )
+        shown: Mesh | TexturedMesh | None = mesh if name in MESH_FORMATS else None
+        if name in TEXTURED and worn is not None:
+            shown = worn
         outputs.append(
             Output(
                 name,
@@ -138,9 +164,21 @@ def build_outputs(
                 points=len(result.points) if name.startswith("points.") else None,
                 vertices=None if shown is None else len(shown.vertices),
                 faces=None if shown is None else len(shown.faces),
+                quality=None if shown is None else quality,
             )
         )
     return outputs
+
+
+def _texture_size(names: Sequence[str], asked: int | None) -> int | None:
+    if asked is not None and TEXTURED.intersection(names):
+        return asked
+    return USDZ_TEXTURE if "mesh.usdz" in names else None
+
+
+def _quality(mesh: Mesh, result: Result) -> Quality:
+    measured = measure_quality(mesh, result.surface or result.points)
+    return Quality(measured.watertight, measured.components, round(measured.mean_distance, 6))
 
 
 def provenance(card: ModelCard, params: dict[str, ParameterValue], **more: str) -> dict[str, Any]:
@@ -149,6 +187,8 @@ def provenance(card: ModelCard, params: dict[str, ParameterValue], **more: str) 
         "model": card.id,
         "params": {name: value for name, value in params.items() if name != "seed"},
         "seed": params["seed"],
+        "licence": card.licence.outputs,
+        "weights_licence": card.licence.weights,
         "weights_sha256": [file.sha256[:16] for file in card.weights],
         "generator": f"bozzetto {version()}",
         **more,

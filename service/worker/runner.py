@@ -156,6 +156,8 @@ class JobRunner:
             request.outputs,
             result,
             target_faces=request.target_faces,
+            texture_size=request.texture_size,
+            compression=request.compression,
             extras=pipeline.provenance(get_card(request.model), request.params, job=held.id),
             on_stage=lambda stage: self._enter(held, stage),
         )

@@ -101,3 +101,23 @@ def test_a_canceled_job_leaves_none(viewer, disc):
     assert viewer.kept(job) == []
     assert viewer.http.delete(job["links"]["self"]).status_code == 204
     assert viewer.http.get(job["links"]["self"] + "/preview.ply").status_code == 404
+
+
+def test_an_event_stream_brings_the_clouds_along(viewer, disc):
+    job = viewer.submit(disc, ENDLESS_SEED)
+    clouds, kind = [], ""
+    url = job["links"]["events"] + "?clouds=true"
+    with viewer.http.stream("GET", url) as events:
+        for line in events.iter_lines():
+            name, _, content = line.partition(": ")
+            if name == "event":
+                kind = content
+            if name != "data" or kind != "cloud":
+                continue
+            assert len(line) < 30_000
+            clouds.append(json.loads(content))
+            if len(clouds) == 2:
+                viewer.http.post(job["links"]["cancel"])
+    assert kind == "done"
+    assert [cloud["points"] for cloud in clouds[:2]] == [2048, 2048]
+    assert clouds[0]["step"] < clouds[1]["step"]

@@ -1,35 +1,59 @@
-"""The viewer page and the API reference: files of this package, no other host is asked."""
+"""The viewer page, the elements for other pages and the API reference: no other host is asked."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from fastapi import APIRouter, FastAPI
-from starlette.responses import FileResponse
-from starlette.staticfiles import StaticFiles
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.errors import NotFoundError
+from service.gateway.package_files import PackageFile, read_folder
 
 STATIC: Final = Path(__file__).parents[1] / "static"
 
-_HEADERS: Final = {
+# `wasm-unsafe-eval` lets WebAssembly be compiled, which unpacks compressed meshes, and no text.
+# Results are read from blob: and data: addresses.
+_PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
+        "img-src 'self' blob: data:; connect-src 'self' blob: data:; media-src 'self' blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
+    "Permissions-Policy": "camera=(self), xr-spatial-tracking=(self)",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
+}
+# Pages of any site may load the elements; what these then ask the API for is another matter.
+_FILE_HEADERS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
 router = APIRouter(include_in_schema=False)
 
 
+@cache
+def load_files() -> dict[str, PackageFile]:
+    """All files of the page, read and compressed once."""
+    return read_folder(STATIC)
+
+
 @router.get("/")
-async def viewer() -> FileResponse:
-    return FileResponse(STATIC / "index.html", headers=_HEADERS)
+@router.head("/")
+async def viewer(request: Request) -> Response:
+    return load_files()["index.html"].answer(request.headers, _PAGE_HEADERS)
 
 
 @router.get("/docs")
-async def reference() -> FileResponse:
-    return FileResponse(STATIC / "docs.html", headers=_HEADERS)
+@router.head("/docs")
+async def reference(request: Request) -> Response:
+    return load_files()["docs.html"].answer(request.headers, _PAGE_HEADERS)
 
 
-def mount_static(app: FastAPI) -> None:
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+@router.get("/static/{path:path}")
+@router.head("/static/{path:path}")
+async def static_file(path: str, request: Request) -> Response:
+    file = load_files().get(path)
+    if file is None:
+        raise NotFoundError(f"no file {path[:64]}")
+    return file.answer(request.headers, _FILE_HEADERS)

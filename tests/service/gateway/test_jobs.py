@@ -58,6 +58,7 @@ async def test_life_of_a_job(gateway):
             "points": None,
             "vertices": 3,
             "faces": 1,
+            "quality": None,
         }
     ]
 
