@@ -10,10 +10,10 @@ TORCH ?= $(shell cat $(VENV)/torch 2>/dev/null || echo cpu)
 # Options passed on, as in `make serve ARGS="--port 9000"` or `make test ARGS="-k glb -x"`.
 ARGS ?=
 # Python code that the type checker reads; the linter reads everything.
-TYPED := service models geometry kernels training benchmarks tests
+TYPED := service models geometry kernels training benchmarks tests clients/python/src
 RIVALS := $(VENV)/bench
 OLD_TRITON := $(VENV)/triton-3.6
-NODE_MODULES := tests/gltf/node_modules/.stamp
+NODE_MODULES := $(patsubst %,%/node_modules/.stamp,tests/gltf web clients/javascript)
 # Node trusts a list of its own; a company's certificates stand in the system's.
 SYSTEM_CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
 
@@ -35,7 +35,7 @@ serve: $(VENV)/runtime.stamp ## run the service on 127.0.0.1:8000; ARGS go to `b
 	@exec $(BIN)/bozzetto serve $(ARGS)
 
 .PHONY: check
-check: setup lint-scripts ## lint, formatting, types, import contracts, scripts, container files
+check: setup lint-scripts check-web ## lint, formatting, types, import contracts, scripts, container files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(TYPED)
@@ -49,6 +49,17 @@ lint-scripts: $(VENV)/tools.stamp
 	@# The checker's YAML reader knows no !reset.
 	sed 's/!reset //' docker-compose.cpu.yml \
 		| $(VENV)/tools/bin/check-jsonschema --builtin-schema vendor.compose-spec --default-filetype yaml -
+
+.PHONY: check-web
+check-web: $(NODE_MODULES)
+	@# Without Node there is nothing to check with; CI has it.
+	@if command -v npm >/dev/null; then npm run --silent --prefix web check \
+		&& npm run --silent --prefix clients/javascript check; fi
+
+.PHONY: web
+web: $(NODE_MODULES) ## build web/ into the gateway's static files; needs Node 20.19 or newer
+	npm run --silent --prefix clients/javascript generate
+	npm run --silent --prefix web build
 
 .PHONY: test
 test: setup $(NODE_MODULES) ## every test that takes seconds and needs no GPU
@@ -85,7 +96,7 @@ lock: $(VENV)/uv.stamp ## write requirements/lock*.txt anew; ARGS=--upgrade for 
 
 .PHONY: clean
 clean: ## remove the environment, caches and build outputs, never data/
-	rm -rf $(VENV) tests/gltf/node_modules build dist *.egg-info
+	rm -rf $(VENV) $(dir $(NODE_MODULES)) build dist *.egg-info clients/python/build clients/python/src/*.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -138,12 +149,13 @@ $(OLD_TRITON)/.stamp: $(VENV)/dev.stamp requirements/lock-triton-3.6.txt
 	@$(LOCKED) --target $(OLD_TRITON) -r requirements/lock-triton-3.6.txt
 	@touch $@
 
-# The Khronos validator of glTF files. Without Node its tests are skipped and say so; CI has it.
-$(NODE_MODULES): tests/gltf/package-lock.json
+# The glTF validator, the web page's tools, the client's. Without Node their tests are skipped and
+# say so; CI has it.
+$(NODE_MODULES): %/node_modules/.stamp: %/package-lock.json
 	@if command -v npm >/dev/null; then \
-		echo "Installing the glTF validator" \
+		echo "Installing the packages of $*" \
 			&& NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS:-$(SYSTEM_CERTIFICATES)}" \
-			npm ci --prefix tests/gltf --no-audit --no-fund --loglevel=error && touch $@; \
+			npm ci --prefix $* --no-audit --no-fund --loglevel=error && touch $@; \
 	else \
-		echo "npm is missing: the glTF validator's tests will be skipped"; \
+		echo "npm is missing: tests that need the packages of $* will be skipped"; \
 	fi

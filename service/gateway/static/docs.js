@@ -8,17 +8,29 @@ const make = (tag, text, ...children) => {
 };
 
 /** Text with `code` in it. */
-const prose = (tag, text) => make(tag, "", ...text.split("`").map((part, i) => (i % 2 ? make("code", part) : part)));
+const prose = (tag, text) =>
+  make(tag, "", ...text.split("`").map((part, i) => (i % 2 ? make("code", part) : part)));
 
-const table = (rows) => make("table", "", make("tbody", "", ...rows.map((cells) =>
-  make("tr", "", ...cells.map((cell) => prose("td", cell))))));
+const table = (rows) =>
+  make(
+    "table",
+    "",
+    make(
+      "tbody",
+      "",
+      ...rows.map((cells) => make("tr", "", ...cells.map((cell) => prose("td", cell)))),
+    ),
+  );
 
 function describe(schema = {}) {
   const one = schema.anyOf?.find((item) => item.type !== "null") || schema;
-  const parts = [one.enum ? one.enum.join(" | ") : one.format === "binary" ? "file" : one.type || ""];
+  const parts = [
+    one.enum ? one.enum.join(" | ") : one.format === "binary" ? "file" : one.type || "",
+  ];
   if (one.type === "array") parts[0] = "file, one or more";
   if (one.minimum !== undefined) parts.push(`${one.minimum} to ${one.maximum}`);
-  if (schema.default !== undefined && schema.default !== null) parts.push(`default ${schema.default}`);
+  if (schema.default !== undefined && schema.default !== null)
+    parts.push(`default ${schema.default}`);
   return parts.filter(Boolean).join(", ");
 }
 
@@ -32,19 +44,36 @@ function operation(method, path, item) {
   const named = new Set(fields.map(([name]) => name));
   const parameters = (item.parameters || []).filter((parameter) => !named.has(parameter.name));
   const groups = [
-    ["Form fields, or query with a raw picture as the body", fields.map(([name, schema]) => [name, describe(schema), schema.description || ""])],
-    ["Parameters", parameters.map((p) => [p.name, `${p.in}, ${describe(p.schema)}`, p.description || p.schema.description || ""])],
-    ["Answers", Object.entries(item.responses).map(([status, response]) => [status, response.description])],
+    [
+      "Form fields, or query with a raw picture as the body",
+      fields.map(([name, schema]) => [name, describe(schema), schema.description || ""]),
+    ],
+    [
+      "Parameters",
+      parameters.map((p) => [
+        p.name,
+        `${p.in}, ${describe(p.schema)}`,
+        p.description || p.schema.description || "",
+      ]),
+    ],
+    [
+      "Answers",
+      Object.entries(item.responses).map(([status, response]) => [status, response.description]),
+    ],
   ];
-  for (const [heading, rows] of groups) if (rows.length) section.append(make("h3", heading), table(rows));
+  for (const [heading, rows] of groups)
+    if (rows.length) section.append(make("h3", heading), table(rows));
   return section;
 }
 
 try {
   const document_ = await (await fetch("/openapi.json")).json();
   const sections = Object.entries(document_.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, item]) => operation(method, path, item)));
+    Object.entries(methods).map(([method, item]) => operation(method, path, item)),
+  );
   document.getElementById("operations").replaceChildren(...sections);
 } catch (error) {
-  document.getElementById("operations").replaceChildren(make("p", `The document cannot be read: ${error.message}`));
+  document
+    .getElementById("operations")
+    .replaceChildren(make("p", `The document cannot be read: ${error.message}`));
 }
