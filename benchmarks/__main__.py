@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import formats, pipeline, previews, rendering, serving, surface, training
+from benchmarks import formats, pipeline, previews, rendering, serving, surface, training, web
 from benchmarks.hardware import describe
 from benchmarks.kernels import report, suite
 from benchmarks.kernels.suite import operators
@@ -24,6 +24,7 @@ SUITES = {
     "rendering": rendering.measure,
     "surface": surface.measure,
     "training": training.measure,
+    "web": web.measure,
 }
 DEFAULT = ["pipeline", "serving"]
 

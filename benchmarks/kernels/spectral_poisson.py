@@ -40,4 +40,4 @@ def _served(points: Tensor, normals: Tensor, R: int) -> object:
     cells = points[0].double().numpy() - 0.2
     cells = cells * ((R - 2 * PAD - 2) / cells.max()) + PAD
     spacing = np.full(_POINTS, np.sqrt(4 * np.pi / _POINTS) * 0.5 * (R - 2 * PAD))
-    return inside_field(make_grid(cells), normals[0].double().numpy(), spacing)
+    return inside_field(make_grid(cells), normals[0].double().numpy(), spacing, noise=0.0)

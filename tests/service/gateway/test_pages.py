@@ -9,7 +9,9 @@ from service.gateway.routes.pages import STATIC
 KNOWN = (r"www\.w3\.org/(?:2000/svg|1999/xhtml)", r"arvr\.google\.com/scene-viewer/")
 OTHER_HOST = re.compile(rf"(?:\w+:)?//(?!{'|'.join(KNOWN)})[a-z0-9][^\s\"'`]*")
 COMMENT = re.compile(r"/\*.*?\*/|^\s*//.*?$", re.DOTALL | re.MULTILINE)
-TEXTS = sorted(path for path in STATIC.rglob("*") if path.suffix in {".html", ".css", ".js", ".json"})
+TEXTS = sorted(
+    path for path in STATIC.rglob("*") if path.suffix in {".html", ".css", ".js", ".json"}
+)
 
 
 def policy(text: str) -> dict[str, list[str]]:

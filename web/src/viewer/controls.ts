@@ -223,8 +223,8 @@ export class Controls {
   }
 
   #tools(): HTMLElement[] {
-    return [...this.#toolbar.querySelectorAll<HTMLElement>("button")].filter(
-      (tool) => tool.offsetParent,
+    return [...this.#toolbar.querySelectorAll("button")].filter(
+      (tool) => tool.offsetParent && !tool.disabled,
     );
   }
 

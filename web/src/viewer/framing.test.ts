@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { FIELD, fitDistance, measureFrame } from "./framing";
+import { FIELD, fitDistance, measureFrame, UNIT_FRAME } from "./framing";
 
 /** Corners of a box about `center`, and points on its edges. */
 function box(size: number[], center = [0, 0, 0]): Float32Array {
@@ -56,4 +56,13 @@ it.each(
   }
   expect(fullest).toBeLessThan(1);
   expect(fullest).toBeGreaterThan(0.7);
+});
+
+it.each([0.46, 1, 1.9])("has room for a forming object of any shape, at aspect %d", (aspect) => {
+  const room = fitDistance(UNIT_FRAME, 0.2, aspect);
+  for (let height = -0.5; height <= 0.5; height += 0.05) {
+    const ring = [Math.sqrt(Math.max(0.25 - height * height, 0)), height] as const;
+    const needed = fitDistance({ ...UNIT_FRAME, radius: 0, rings: [ring] }, 0.2, aspect);
+    expect(needed / room).toBeLessThan(1.05);
+  }
 });
