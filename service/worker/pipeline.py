@@ -3,6 +3,7 @@
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from geometry.formats import FORMATS, MESH_FORMATS, write_output
 from geometry.mesh import Mesh
+from geometry.point_cloud import PointCloud
 from geometry.quality import measure_quality
 from geometry.surface import reconstruct_surface
 from geometry.texture import MAX_FACES, TexturedMesh, bake_texture
@@ -133,29 +135,28 @@ def build_outputs(
     Raises:
         GeometryError: no surface can be made of the points.
     """
+    cloud = result.surface or result.points
     mesh = result.mesh
     if mesh is None and MESH_FORMATS.intersection(names):
         on_stage("surface")
-        mesh = reconstruct_surface(result.surface or result.points, target_faces=target_faces)
-    quality = None
-    if mesh is not None and MESH_FORMATS.intersection(names):
-        quality = _quality(mesh, result)
+        mesh = reconstruct_surface(cloud, target_faces=target_faces)
     textured = None
     if mesh is not None and (size := _texture_size(names, texture_size)):
         on_stage("texture")
-        textured = bake_texture(
-            mesh, result.surface or result.points, size, max_faces=target_faces or MAX_FACES
-        )
+        textured = bake_texture(mesh, cloud, size, max_faces=target_faces or MAX_FACES)
+
+    @cache
+    def quality_of(shown: Mesh | TexturedMesh) -> Quality:
+        return _quality(Mesh(shown.vertices, shown.faces), cloud)
+
     outputs = []
     for name in names:
         on_stage("write")
-        worn = textured if texture_size or name != "mesh.glb" else None
+        worn = textured if name == "mesh.usdz" or (texture_size and name in TEXTURED) else None
+        shown = (worn or mesh) if name in MESH_FORMATS else None
         data = write_output(
             name, result.points, mesh, extras, textured=worn, compression=compression
         )
-        shown: Mesh | TexturedMesh | None = mesh if name in MESH_FORMATS else None
-        if name in TEXTURED and worn is not None:
-            shown = worn
         outputs.append(
             Output(
                 name,
@@ -164,7 +165,7 @@ def build_outputs(
                 points=len(result.points) if name.startswith("points.") else None,
                 vertices=None if shown is None else len(shown.vertices),
                 faces=None if shown is None else len(shown.faces),
-                quality=None if shown is None else quality,
+                quality=None if shown is None else quality_of(shown),
             )
         )
     return outputs
@@ -176,8 +177,8 @@ def _texture_size(names: Sequence[str], asked: int | None) -> int | None:
     return USDZ_TEXTURE if "mesh.usdz" in names else None
 
 
-def _quality(mesh: Mesh, result: Result) -> Quality:
-    measured = measure_quality(mesh, result.surface or result.points)
+def _quality(mesh: Mesh, cloud: PointCloud) -> Quality:
+    measured = measure_quality(mesh, cloud)
     return Quality(measured.watertight, measured.components, round(measured.mean_distance, 6))
 
 

@@ -55,6 +55,8 @@ def test_a_texture_replaces_the_colours_of_vertices(result):
     assert worn.visual.material.baseColorTexture.size == (256, 256)
     assert textured.vertices == len(worn.vertices)
     assert textured.faces == len(worn.faces)
+    assert textured.quality is not None
+    assert textured.quality.watertight  # seams are no holes
 
 
 def test_a_file_for_quick_look_brings_its_own_texture(result):
