@@ -9,6 +9,7 @@ const STAGES: Record<string, string> = {
   encode: "Looking at it",
   reconstruct: "Shaping the points",
   surface: "Closing the surface",
+  texture: "Painting the texture",
   write: "Writing files",
 };
 
