@@ -88,7 +88,7 @@ export const MESH_FIELDS: readonly FieldSpec[] = [
     min: 100,
     max: 200_000,
     step: 1,
-    placeholder: "all",
+    placeholder: "20000",
   },
   {
     name: "texture_size",
