@@ -82,8 +82,8 @@ def bake_texture(
     """
     if not SIZES[0] <= size <= SIZES[1]:
         raise GeometryError(f"texture size: must be {SIZES[0]} to {SIZES[1]}, got {size}")
-    mesh = _reduced(mesh, max_faces)
     points, colors, normals = _color_source(mesh, cloud)
+    mesh = _reduced(mesh, max_faces)
     baked = size
     if colors is not None:
         finest = int(2 ** np.ceil(np.log2(np.sqrt(_TEXELS_PER_POINT * len(points)))))

@@ -100,7 +100,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--remove-background", choices=("auto", "always", "never"), default="auto")
     parser.add_argument("--target-faces", type=int, help="simplify the mesh to about so many")
     parser.add_argument(
-        "--texture-size", type=int, help="bake a texture of so many pixels a side into GLB meshes"
+        "--texture-size", type=int, help="bake a texture of so many pixels a side into GLB and USDZ"
     )
     parser.add_argument(
         "--compression",

@@ -96,7 +96,7 @@ def plan(options: Options) -> list[Target]:
         if path in targets:
             raise BadRequest(f"{image} and {targets[path].image} would both become {path}")
         files = {name: path}
-        if options.preview:
+        if options.preview and name != "preview.png":
             files["preview.png"] = path.with_suffix(".preview.png")
         targets[path] = Target(image, files)
     return list(targets.values())

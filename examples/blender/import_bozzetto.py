@@ -155,9 +155,9 @@ def main() -> None:
     try:
         import bpy
     except ImportError:
-        path = os.path.splitext(os.path.basename(PICTURE))[0] + ".glb"
-        with open(path, "wb") as file:
-            file.write(reconstruct(PICTURE.removeprefix("//")))
+        glb = reconstruct(PICTURE.removeprefix("//"))
+        with open(os.path.splitext(os.path.basename(PICTURE))[0] + ".glb", "wb") as file:
+            file.write(glb)
         return
     picture = bpy.path.abspath(PICTURE)
     place(reconstruct(picture), os.path.splitext(os.path.basename(picture))[0])

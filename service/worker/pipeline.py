@@ -34,6 +34,9 @@ STAGES = {
 }
 MASK = "mask.png"
 TEXTURED = frozenset({"mesh.glb", "mesh.usdz"})
+# Faces of a mesh with a texture: unwrapping holds the interpreter lock, and with it the renewal of
+# leases and heartbeats. 20,000 take 2 to 7 s; 80,000 take 20 s, too long a silence.
+MOST_TEXTURED = 20_000
 USDZ_TEXTURE = 1_024  # pixels, where none is asked for: Quick Look shows no colours of vertices
 
 OnStage = Callable[[str], None]
@@ -129,8 +132,9 @@ def build_outputs(
     """The files `names` (of `models.catalog.OUTPUTS`), in that order; a surface only if needed.
 
     `texture_size` (pixels) bakes the colours into a texture where a file can hold one, and
-    `compression` packs GLB files. `on_stage` is called before the surface, the texture and each
-    file, and may end it all by raising.
+    `compression` packs GLB files. Meshes with a texture have at most about `MOST_TEXTURED` faces.
+    `on_stage` is called before the surface, the texture and each file, and may end it all by
+    raising.
 
     Raises:
         GeometryError: no surface can be made of the points.
@@ -143,7 +147,8 @@ def build_outputs(
     textured = None
     if mesh is not None and (size := _texture_size(names, texture_size)):
         on_stage("texture")
-        textured = bake_texture(mesh, cloud, size, max_faces=target_faces or MAX_FACES)
+        most = min(target_faces or MAX_FACES, MOST_TEXTURED)
+        textured = bake_texture(mesh, cloud, size, max_faces=most)
 
     @cache
     def quality_of(shown: Mesh | TexturedMesh) -> Quality:

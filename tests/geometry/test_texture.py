@@ -89,6 +89,8 @@ def test_without_colours(rng):
     grey = bake_texture(Mesh(mesh.vertices, mesh.faces), bare, 64)
     assert (grey.image == UNKNOWN_COLOR).all()
     assert np.ptp(bake_texture(mesh, bare, 64).image) > 100  # the colours of the vertices
+    simplified = bake_texture(mesh, bare, 64, max_faces=300)
+    assert np.ptp(simplified.image) > 100
 
 
 @pytest.mark.parametrize("colour", [0, 77, 255])

@@ -78,6 +78,12 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage: bozzetto" in capsys.readouterr().err
 
 
+def test_a_picture_is_its_own_preview(disc, tmp_path):
+    (target,) = plan(Options((disc,), tmp_path / "x.png", preview=True))
+
+    assert target.files == {"preview.png": tmp_path / "x.png"}
+
+
 @pytest.mark.parametrize(
     ("out", "kind", "name"),
     [

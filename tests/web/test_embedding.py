@@ -37,6 +37,35 @@ def test_a_file_that_is_no_object(embed):
     expect(message).to_contain_text("The file cannot be shown")
 
 
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("http://", "is no address"),
+        ("/100%.glb", "cannot be shown"),
+    ],
+)
+def test_an_address_that_is_none(embed, file, words):
+    page = embed(f'{VIEWER}<bozzetto-viewer mesh="{file}"></bozzetto-viewer>')
+    expect(page.locator("bozzetto-viewer").get_by_role("alert")).to_contain_text(words)
+
+
+def test_what_was_set_before_the_script_came(embed):
+    early = (
+        "<bozzetto-viewer></bozzetto-viewer><bozzetto-upload></bozzetto-upload><script>"
+        f"document.querySelector('bozzetto-viewer').mesh = '{CHAIR}';"
+        "document.querySelector('bozzetto-upload').client = {models: async () => []};"
+        "</script>"
+    )
+    page = embed(early + VIEWER + UPLOAD)
+    expect(page.locator("bozzetto-viewer .note")).to_have_text("9,000 triangles")
+
+
+def test_a_server_that_ends_in_a_slash(embed):
+    page = embed(f'{UPLOAD}<bozzetto-upload server="{{url}}/"></bozzetto-upload>')
+    upload = page.locator("bozzetto-upload")
+    expect(upload.get_by_role("button", name="Example: duck")).to_be_visible()
+
+
 @pytest.mark.parametrize("kind", ["points", "mesh"])
 def test_a_job_that_is_not_there(embed, kind):
     file = f"{{url}}/jobs/{'0' * 32}/artifacts/file"

@@ -116,6 +116,17 @@ def test_without_webgl_the_picture_of_the_object_is_shown(visit, house):
     expect(visitor.viewer.get_by_role("button", name="mesh.glb")).to_be_visible()
 
 
+def test_without_webgl_a_job_that_fails_has_no_picture(visit):
+    visitor = visit(init_script=NO_WEBGL)
+    poster = visitor.viewer.locator("img.poster")
+    visitor.submit()
+    expect(poster).to_be_visible()
+
+    visitor.submit(seed=CRASH_SEED)
+    expect(visitor.error).to_be_visible()
+    expect(poster).to_be_hidden()
+
+
 @pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "unknown"])
 def test_a_link_to_a_job_that_is_not_there(visit, house, deleted):
     job_id = "0" * 32

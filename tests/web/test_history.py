@@ -63,6 +63,23 @@ def test_what_the_server_has_forgotten_is_marked(made, house):
     expect(page.locator("#history li")).to_have_attribute("data-state", "gone")
 
 
+def test_a_comparison_that_is_stopped_before_its_job_is_known(made):
+    page = made.page
+    held = []
+    page.route("**/reconstruct", lambda route: held.append(route))
+    page.get_by_role("button", name="Compare with Draft").click()
+    eventually(lambda: page.wait_for_timeout(50) or held)
+    page.get_by_role("button", name="Stop comparing").click()
+    with page.expect_response("**/reconstruct"):
+        held[0].continue_()
+
+    expect(page.locator("#history li")).to_have_count(2)
+    made.job_id()
+    assert "with=" not in page.url
+    page.get_by_role("button", name="Compare with Draft").focus()
+    expect(page.locator("#history a[aria-current]")).to_have_count(1)
+
+
 def test_two_models_are_compared(made, house):
     page, first = made.page, made.job_id()
     page.get_by_role("button", name="Compare with Draft").click()

@@ -144,6 +144,17 @@ def test_menus_open_with_enter_and_close_with_escape(visit, button, panel):
     assert keys.focus() == Focus(button, "button", visible=True)
 
 
+def test_the_way_to_the_form_leaves_the_object(visit):
+    visitor = visit()
+    job_id = visitor.make(seed=3)
+    visitor.page.get_by_role("link", name="Skip to the form").focus()
+    visitor.page.keyboard.press("Enter")
+
+    expect(visitor.page.locator("#make")).to_be_focused()
+    visitor.wait_object()
+    assert visitor.job_id() == job_id
+
+
 def test_looks_are_changed_by_keys(visit):
     visitor = visit()
     visitor.wait_example()

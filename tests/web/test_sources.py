@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.polling import eventually
 from tests.web.visitor import DUCK
 
 # A file that comes by an event of the document, as a browser makes them for a drop or a paste.
@@ -41,6 +42,33 @@ def test_an_example_is_chosen(visit):
 
     expect(visitor.start).to_be_enabled()
     expect(visitor.upload.get_by_role("img", name="Chosen picture: taxi")).to_be_visible()
+
+
+def test_an_example_that_comes_too_late(visit):
+    visitor = visit()
+    held = []
+    visitor.choose()
+    visitor.page.route("**/taxi.webp", lambda route: held.append(route))
+    visitor.upload.get_by_role("button", name="Example: taxi").click()
+    eventually(lambda: visitor.page.wait_for_timeout(50) or held)
+    visitor.choose()
+    held[0].continue_()
+    visitor.page.wait_for_timeout(500)
+    expect(visitor.upload.get_by_role("img", name="Chosen picture: duck.png")).to_be_visible()
+
+
+def test_the_camera_goes_off_with_the_form(visit):
+    visitor = visit(
+        permissions=["camera"],
+        init_script="const real = navigator.mediaDevices.getUserMedia;"
+        "navigator.mediaDevices.getUserMedia = async function (...wishes) {"
+        "  return (window.stream = await real.apply(this, wishes));"
+        "};",
+    )
+    visitor.upload.get_by_role("button", name="Take a picture with the camera").click()
+    expect(visitor.upload.get_by_role("dialog", name="Camera")).to_be_visible()
+    visitor.upload.evaluate("(upload) => upload.remove()")
+    visitor.page.wait_for_function("() => !window.stream.active")
 
 
 def test_taken_with_the_camera(visit):

@@ -1,6 +1,6 @@
 import { BozzettoError, ConnectionError, JobFailedError } from "./errors.js";
 import { jobEventOf, readEvents } from "./events.js";
-import { backoff, Http, pause, type ClientOptions } from "./http.js";
+import { backoff, Http, pause, worthRepeating, type ClientOptions } from "./http.js";
 import {
   FINAL_STATES,
   type Cloud,
@@ -81,7 +81,8 @@ export class Bozzetto {
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined && value !== null) search.set(name, String(value));
     }
-    return this.#json(search.size > 0 ? `/jobs?${search}` : "/jobs", options);
+    const text = search.toString();
+    return this.#json(text ? `/jobs?${text}` : "/jobs", options);
   }
 
   /** What happened and what happens, up to `done`; comes back by itself when the connection is lost. */
@@ -96,8 +97,9 @@ export class Bozzetto {
       try {
         const headers = { Accept: "text/event-stream", ...(last && { "Last-Event-ID": last }) };
         const response = await this.#http.request(path, { headers, signal, retries: 0 });
-        for await (const raw of readEvents(response.body!)) {
-          [failures, lostAt] = [0, null];
+        const alive = () => (lostAt = null);
+        for await (const raw of readEvents(response.body!, { alive })) {
+          failures = 0;
           last = raw.id ?? last;
           const event = jobEventOf(raw);
           if (event) yield event;
@@ -109,8 +111,9 @@ export class Bozzetto {
           return;
         }
       } catch (error) {
-        if (!(error instanceof BozzettoError && error.retryable)) throw error;
-        delay = error.retryAfter && error.retryAfter * 1000;
+        if (!worthRepeating(error)) throw error;
+        // "At once" too often would be a storm.
+        if (error.retryAfter !== null) delay = Math.max(error.retryAfter * 1000, backoff(0));
       }
       lostAt ??= Date.now();
       if (Date.now() - lostAt > LOST_AFTER_MS)

@@ -13,10 +13,13 @@ export interface ServerEvent {
 // The server sends a comment after 15 quiet seconds, so this much silence is a dead connection.
 export const SILENCE_MS = 45_000;
 
-/** Throws ConnectionError when nothing comes for `silenceMs`. Leaving the loop closes the stream. */
+/**
+ * Throws ConnectionError when nothing comes for `silenceMs`; calls `alive` for all that comes,
+ * comments too. Leaving the loop closes the stream.
+ */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
-  silenceMs = SILENCE_MS,
+  { silenceMs = SILENCE_MS, alive }: { silenceMs?: number; alive?: () => void } = {},
 ): AsyncGenerator<ServerEvent> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -25,6 +28,7 @@ export async function* readEvents(
     for (;;) {
       const { done, value } = await read(reader, silenceMs);
       if (done) return;
+      alive?.();
       text += decoder.decode(value, { stream: true });
       // A CR at the very end may be half of a CRLF: it waits for what follows.
       const blocks = text.split(/(?:\r\n|\n|\r(?!\n|$)){2}/);

@@ -67,9 +67,11 @@ export class Http {
   ): Promise<Response> {
     const address = this.address(path);
     const key = this.#apiKey ? { Authorization: `Bearer ${this.#apiKey}` } : {};
+    // A browser's own fetch refuses to be called as a method of another object.
+    const fetch = this.#fetch;
     let response: Response;
     try {
-      response = await this.#fetch(address, {
+      response = await fetch(address, {
         method,
         headers: { ...headers, ...key },
         ...(body && { body }),
@@ -85,7 +87,7 @@ export class Http {
 }
 
 /** A conflict (409) may be over later, but only the caller knows when. */
-function worthRepeating(error: unknown): error is BozzettoError {
+export function worthRepeating(error: unknown): error is BozzettoError {
   return (
     error instanceof BozzettoError &&
     error.retryable &&

@@ -177,6 +177,16 @@ describe("jobs", () => {
     expect(keyed.url("/jobs/a")).toBe(`${server.address}/jobs/a`);
   });
 
+  test("a fetch that is given is called as a function, as a browser's own demands", async () => {
+    const callers: unknown[] = [];
+    async function fetch(this: unknown): Promise<Response> {
+      callers.push(this);
+      return Response.json({ data: [] });
+    }
+    await new Bozzetto({ fetch }).models();
+    expect(callers).toEqual([undefined]);
+  });
+
   test("a query holds what was given", async () => {
     server.will(json({ data: [], next_cursor: null }), json({ data: [], next_cursor: null }));
     await client.jobs({ state: "failed", limit: 5 });

@@ -44,7 +44,9 @@ describe("readEvents", () => {
 
   test("silence is a lost connection", async () => {
     const silent = streamOf([encode("data: a\n\n")], { end: false });
-    await expect(all(readEvents(silent, 20))).rejects.toMatchObject({ code: "no_connection" });
+    await expect(all(readEvents(silent, { silenceMs: 20 }))).rejects.toMatchObject({
+      code: "no_connection",
+    });
   });
 });
 
@@ -102,24 +104,32 @@ describe("follow", () => {
     expect(server.asked.map((asked) => asked.path)).toEqual(["/jobs/a/events?clouds=true"]);
   });
 
-  test("comes back after cuts, refusals and a drained gateway, with the last id", async () => {
-    const unavailable = problem(503, { code: "draining", retryable: true }, { "Retry-After": "0" });
-    server.will(
-      events(RUNNING, { cut: true }),
-      hangUp,
-      unavailable,
-      events(": nothing new\n\n"),
-      json({ status: "running" }),
-      events(DONE),
-    );
-    const attempts: number[] = [];
-    const seen = await all(
-      client.follow("a", { onReconnect: (attempt) => attempts.push(attempt) }),
-    );
-    expect(kinds(seen)).toEqual(["state", "done"]);
-    expect(lastIds()).toEqual([undefined, "1-0", "1-0", "1-0", "1-0"]);
-    expect(attempts).toEqual([1, 2, 3, 4]);
-  });
+  test(
+    "comes back after cuts, refusals and a drained gateway, with the last id",
+    { timeout: 15_000 },
+    async () => {
+      const unavailable = problem(
+        503,
+        { code: "draining", retryable: true },
+        { "Retry-After": "0" },
+      );
+      server.will(
+        events(RUNNING, { cut: true }),
+        hangUp,
+        unavailable,
+        events(": nothing new\n\n"),
+        json({ status: "running" }),
+        events(DONE),
+      );
+      const attempts: number[] = [];
+      const seen = await all(
+        client.follow("a", { onReconnect: (attempt) => attempts.push(attempt) }),
+      );
+      expect(kinds(seen)).toEqual(["state", "done"]);
+      expect(lastIds()).toEqual([undefined, "1-0", "1-0", "1-0", "1-0"]);
+      expect(attempts).toEqual([1, 2, 3, 4]);
+    },
+  );
 
   test("a stream that ends for who has had the done: the job says how it ended", async () => {
     server.will(events(""), json({ status: "canceled" }));
@@ -148,6 +158,41 @@ describe("follow", () => {
     expect(before).toBeGreaterThan(10);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(fetch.mock.calls.length).toBeLessThan(before + 5);
+  });
+
+  test("streams that end in order, long and without news, are no lost server", async () => {
+    vi.useFakeTimers();
+    const quiet = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 40_000));
+      return new Response(": still there\n\n");
+    };
+    let streams = 0;
+    const fetch = vi.fn(async (path: unknown) => {
+      if (!String(path).includes("/events")) return Response.json({ status: "queued" });
+      return ++streams < 8 ? quiet() : new Response(DONE);
+    });
+    const seen = all(new Bozzetto({ fetch }).follow("a"));
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(kinds(await seen)).toEqual(["done"]);
+  });
+
+  test.each([
+    ["0", 2, "no storm of requests"],
+    ["3600", 1, "the caller decides about an hour"],
+  ])("told to come back after %s s", async (seconds, most, _why) => {
+    vi.useFakeTimers();
+    const fetch = vi.fn(
+      async () =>
+        new Response('{"retryable":true}', { status: 503, headers: { "Retry-After": seconds } }),
+    );
+    const stop = new AbortController();
+    const following = all(new Bozzetto({ fetch }).follow("a", { signal: stop.signal }));
+    const outcome = expect(following).rejects.toThrow();
+    await vi.advanceTimersByTimeAsync(700);
+    expect(fetch.mock.calls.length).toBeLessThanOrEqual(most);
+    if (most === 1) await outcome;
+    stop.abort();
+    await outcome;
   });
 
   test("an abort ends it, and closes the connection", async () => {

@@ -56,4 +56,6 @@ async def static_file(path: str, request: Request) -> Response:
     file = load_files().get(path)
     if file is None:
         raise NotFoundError(f"no file {path[:64]}")
-    return file.answer(request.headers, _FILE_HEADERS)
+    # A page is one under this address too: no other site may frame it.
+    is_page = file.media_type == "text/html"
+    return file.answer(request.headers, _PAGE_HEADERS if is_page else _FILE_HEADERS)

@@ -4,6 +4,7 @@ Blender is too large to install for a test. The stand-in reads the imported file
 turns it upright as Blender's importer does.
 """
 
+import functools
 import importlib.util
 import io
 import sys
@@ -136,6 +137,21 @@ def test_a_refusal_for_good_is_not_sent_again(
     with pytest.raises(snippet.BozzettoError, match="404"):
         snippet.reconstruct(picture, scripted.url)
     assert len(scripted.requests) == 1
+
+
+def test_without_blender_a_failure_leaves_the_earlier_file(
+    snippet: Any, scripted: ScriptedServer, picture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(picture).parent)
+    Path("a disc.glb").write_bytes(b"glTF of before")
+    monkeypatch.setattr(snippet, "PICTURE", "//a disc.png")
+    # The defaults of a function are bound when it is made.
+    refused = functools.partial(snippet.reconstruct, server=scripted.url)
+    monkeypatch.setattr(snippet, "reconstruct", refused)
+    scripted.script(Reply(404, b""))
+    with pytest.raises(snippet.BozzettoError):
+        snippet.main()
+    assert Path("a disc.glb").read_bytes() == b"glTF of before"
 
 
 def test_the_object_stands_upright_at_the_cursor(snippet: Any, blender: Blender) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 
 from bozzetto_client import (
     AuthenticationError,
@@ -190,6 +192,16 @@ def test_types_by_content(data: bytes, name: str) -> None:
 def test_what_is_no_picture(picture: Any) -> None:
     with pytest.raises(TypeError, match="picture"):
         read_picture(picture)
+
+
+def test_a_photograph_by_way_of_pillow_stays_upright() -> None:
+    exif = Image.Exif()
+    exif[Base.Orientation] = 6
+    photograph = io.BytesIO()
+    Image.new("RGB", (40, 20)).save(photograph, "JPEG", exif=exif)
+    sent = read_picture(Image.open(photograph))
+    assert media_type(sent) == "image/png"
+    assert ImageOps.exif_transpose(Image.open(io.BytesIO(sent))).size == (20, 40)
 
 
 def test_a_cloud_is_put_back_into_place() -> None:

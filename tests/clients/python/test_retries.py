@@ -1,5 +1,6 @@
 """What is sent again, when, and what is not. The server is scripted, the HTTP is real."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from bozzetto_client import (
+    AsyncBozzetto,
     Bozzetto,
     BozzettoError,
     ConflictError,
@@ -181,16 +183,36 @@ EVENTS = 'retry: 10\n\nid: 1\nevent: state\ndata: {"state": "running"}\n\n'
 END = 'id: 2\nevent: done\ndata: {"state": "succeeded"}\n\n'
 
 
-@pytest.mark.parametrize("failure", [GONE, FULL, stream("")], ids=["gone", "503", "empty"])
+@pytest.mark.parametrize(
+    "failures",
+    [[GONE], [FULL], [stream(""), answer(JOB)], [stream(""), GONE], [stream(""), FULL]],
+    ids=["gone", "503", "quiet", "quiet and gone", "quiet and 503"],
+)
 def test_events_go_on_where_they_were_cut(
-    failure: Reply, client: Any, scripted: ScriptedServer
+    failures: list[Reply], client: Any, scripted: ScriptedServer
 ) -> None:
     half = 'id: 3\nevent: progress\ndata: {"percent"'
-    scripted.script(stream(EVENTS + half), failure, stream(END))
+    scripted.script(stream(EVENTS + half), *failures, stream(END))
     assert [event.id for event in client.follow("a1", clouds=True)] == ["1", "2"]
-    sent = [request.headers.get("last-event-id") for request in scripted.requests]
-    assert sent == [None, "1", "1"]
-    assert {request.path for request in scripted.requests} == {"/jobs/a1/events?clouds=true"}
+    streams = [request for request in scripted.requests if "/events" in request.path]
+    assert [request.headers.get("last-event-id") for request in streams] == [None, "1", "1"]
+    assert {request.path for request in streams} == {"/jobs/a1/events?clouds=true"}
+
+
+def test_who_has_had_the_done_is_told_how_it_ended(client: Any, scripted: ScriptedServer) -> None:
+    scripted.script(stream("retry: 10\n\n"), answer(JOB | {"status": "canceled"}))
+    assert list(client.follow("a1", last_event_id="7")) == [DoneEvent("7", "canceled")]
+
+
+async def test_many_may_follow_at_once(scripted: ScriptedServer) -> None:
+    many = 110  # httpx has 100 connections unless told otherwise
+    scripted.script(*[stream(EVENTS)] * many)
+    once = RetryPolicy(tries=1, total_s=0)
+    async with AsyncBozzetto(scripted.url, timeout_s=5.0, retry=once) as client:
+        followed = [client.follow("a1") for _ in range(many)]
+        told = [await anext(events) for events in followed]
+        assert told == [StateEvent("1", "running")] * many
+        await asyncio.gather(*(events.aclose() for events in followed))
 
 
 @pytest.mark.parametrize(
@@ -258,6 +280,13 @@ def test_a_server_below_a_path(suffix: str, make_client: Any, scripted: Scripted
     (request,) = scripted.requests
     assert request.path == f"{suffix.rstrip('/')}/jobs/a%2F..%2Fb"
     assert request.headers["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("key", ["secret\n", "schlüssel", "a\0b"])
+def test_a_key_that_no_header_can_hold(key: str) -> None:
+    with pytest.raises(ValueError, match="API key") as caught:
+        Bozzetto(api_key=key)
+    assert key not in str(caught.value)
 
 
 def test_no_key_no_header(make_client: Any, scripted: ScriptedServer) -> None:

@@ -33,7 +33,7 @@ async def test_pages_bring_all_they_need(client, path):
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", response.text)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/index.html", "/static/docs.html"])
 async def test_the_policy_of_pages(client, path):
     headers = (await client.get(path)).headers
     allowed = policy(headers["content-security-policy"])

@@ -7,6 +7,7 @@ import pytest
 import trimesh
 
 from models.contract import Result
+from service.worker import pipeline
 from service.worker.pipeline import STAGES, build_outputs
 from tests.fakes_model import ellipsoid
 
@@ -57,6 +58,14 @@ def test_a_texture_replaces_the_colours_of_vertices(result):
     assert textured.faces == len(worn.faces)
     assert textured.quality is not None
     assert textured.quality.watertight  # seams are no holes
+
+
+def test_meshes_with_a_texture_stay_small_enough_to_unwrap(result, monkeypatch):
+    monkeypatch.setattr(pipeline, "MOST_TEXTURED", 1_000)
+    textured, plain = build_outputs(
+        ["mesh.glb", "mesh.stl"], result, target_faces=3_000, texture_size=256
+    )
+    assert (textured.faces or 0) <= 1_000 < (plain.faces or 0)
 
 
 def test_a_file_for_quick_look_brings_its_own_texture(result):

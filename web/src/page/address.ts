@@ -19,6 +19,11 @@ export function readAddress(hash: string): Address {
   return { job, beside: job === null ? null : id("with") };
 }
 
+/** Whether it names a place in the page, as the link that skips to the form does. */
+export function isPlace(hash: string): boolean {
+  return hash.length > 1 && !hash.includes("=");
+}
+
 export function writeAddress({ job, beside }: Address): string {
   if (job === null) return "";
   return `#job=${job}${beside === null ? "" : `&with=${beside}`}`;

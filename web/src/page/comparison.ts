@@ -159,17 +159,20 @@ export class Comparison {
     viewer.setAttribute("controls", "minimal");
     page.changed();
     try {
-      this.job = await obtain(page.client);
+      const job = await obtain(page.client);
       if (this.view !== view) return;
+      this.job = job;
       page.changed({ asNewPage: true });
-      const final = await view.show(this.job);
+      const final = await view.show(job);
       if (records.get(final.id)) records.keep(final);
       if (this.view !== view) return;
       this.job = final;
       page.changed();
       if (final.status !== "succeeded") return;
       await rest();
-      if (this.view === view) records.picture(final.id, await thumbnailOf(await view.screenshot()));
+      if (this.view !== view) return;
+      const picture = await view.screenshot().catch(() => null);
+      if (picture) records.picture(final.id, await thumbnailOf(picture));
     } catch (error) {
       if (this.view !== view) return;
       this.stop();

@@ -1,7 +1,7 @@
 import type { Bozzetto, Job, Model } from "bozzetto-client";
 import { queueWords, stageWords } from "../shared/words";
 import { recall } from "../upload/key";
-import { readAddress, writeAddress } from "./address";
+import { isPlace, readAddress, writeAddress } from "./address";
 import { CodePanel } from "./code";
 import { Comparison } from "./comparison";
 import { details } from "./details";
@@ -47,6 +47,8 @@ export class Page {
   private turn = 0;
   private formBefore = "";
   private portrayed = "";
+  /** Whether there is WebGL. */
+  private drawable = true;
 
   constructor() {
     this.comparison = new Comparison({
@@ -110,7 +112,9 @@ export class Page {
     });
     on(this.viewer, "bozzetto-load", () => void this.portray());
     on(this.viewer, "bozzetto-error", ({ code }) => {
-      if (code === "no_webgl") this.askFor("preview.png");
+      if (code !== "no_webgl") return;
+      this.drawable = false;
+      this.askFor("preview.png");
     });
     if (document.createElement("a").relList.supports("ar")) this.askFor("mesh.usdz");
     for (const name of ["bozzetto-picture", "input", "change", "click"]) {
@@ -137,6 +141,7 @@ export class Page {
     this.comparison.stop();
     this.notice.clear();
     this.job = job;
+    this.hangPoster(null);
     this.stage.dataset["waiting"] = "";
     this.bringToView();
     if (!picture) return this.changed();
@@ -159,6 +164,7 @@ export class Page {
   }
 
   private async followAddress(): Promise<void> {
+    if (isPlace(location.hash)) return this.changed();
     const { job, beside } = readAddress(location.hash);
     if (job === null) {
       if (this.job !== null) this.empty();
@@ -204,6 +210,7 @@ export class Page {
   private async present(job: Job, { saysWhy = true } = {}): Promise<void> {
     this.job = job;
     this.notice.clear();
+    this.hangPoster(null);
     delete this.stage.dataset["waiting"];
     const card = this.cards.get(job.model);
     const succeeded = job.status === "succeeded";
@@ -219,11 +226,18 @@ export class Page {
     }
   }
 
-  /** For browsers without WebGL; others have not asked for the picture. */
+  /** For browsers without WebGL. */
   private async showPoster(job: Job): Promise<void> {
-    if (!job.artifacts.some(({ name }) => name === "preview.png")) return;
-    const picture = await this.client.download(job, "preview.png");
-    if (this.onScreen(job)) this.viewer.setAttribute("poster", URL.createObjectURL(picture));
+    if (this.drawable || !job.artifacts.some(({ name }) => name === "preview.png")) return;
+    const picture = await this.client.download(job, "preview.png").catch(() => null);
+    if (picture && this.onScreen(job)) this.hangPoster(picture);
+  }
+
+  private hangPoster(picture: Blob | null): void {
+    const before = this.viewer.getAttribute("poster");
+    if (before !== null) URL.revokeObjectURL(before);
+    if (picture) this.viewer.setAttribute("poster", URL.createObjectURL(picture));
+    else this.viewer.removeAttribute("poster");
   }
 
   /** The object takes the place of the picture in the history. */
@@ -241,6 +255,7 @@ export class Page {
     this.job = null;
     this.comparison.stop();
     this.viewer.clear();
+    this.hangPoster(null);
     delete this.stage.dataset["waiting"];
     if (keepAddress) {
       this.comparison.update();

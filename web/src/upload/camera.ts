@@ -12,11 +12,18 @@ export const prefersCameraApp = () =>
 /** Browsers show no camera to pages that came over plain HTTP. */
 export const hasCamera = () => prefersCameraApp() || Boolean(navigator.mediaDevices?.getUserMedia);
 
-/** The picture, or null when the dialog was closed. Throws BozzettoError `camera_unavailable`. */
-export async function takePicture(place: ParentNode): Promise<Blob | null> {
+/**
+ * The picture, or null when the dialog was closed. Throws BozzettoError `camera_unavailable`.
+ *
+ * @param stay ends when the dialog's place leaves the page, and the camera must go off.
+ */
+export async function takePicture(
+  place: ParentNode,
+  stay: AbortSignal | null,
+): Promise<Blob | null> {
   const stream = await openCamera();
   try {
-    return await ask(place, stream);
+    return stay?.aborted ? null : await ask(place, stream, stay);
   } finally {
     for (const track of stream.getTracks()) track.stop();
   }
@@ -54,7 +61,11 @@ function refusal(cause: unknown): { title: string; detail: string; hint: string 
   }
 }
 
-function ask(place: ParentNode, stream: MediaStream): Promise<Blob | null> {
+function ask(
+  place: ParentNode,
+  stream: MediaStream,
+  stay: AbortSignal | null,
+): Promise<Blob | null> {
   const video = h("video", {
     autoplay: true,
     playsinline: true,
@@ -86,10 +97,13 @@ function ask(place: ParentNode, stream: MediaStream): Promise<Blob | null> {
         .then(resolve, reject)
         .finally(() => dialog.close());
     });
-    dialog.addEventListener("close", () => {
+    const end = () => {
+      stay?.removeEventListener("abort", end);
       dialog.remove();
       resolve(null);
-    });
+    };
+    dialog.addEventListener("close", end);
+    stay?.addEventListener("abort", end);
     dialog.showModal();
   });
 }

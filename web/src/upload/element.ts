@@ -74,8 +74,8 @@ export class BozzettoUpload extends HTMLElement {
   }
 
   connectedCallback(): void {
-    this.#upgrade("client", "params", "picture");
     this.#connected = new AbortController();
+    this.#upgrade("client", "params", "picture");
     const { signal } = this.#connected;
     const onFile = (file: File) => void this.#choose(file);
     listenForFiles({ onFile, onHover: (over) => this.#picture.hover(over) }, signal);
@@ -99,6 +99,7 @@ export class BozzettoUpload extends HTMLElement {
     else if (name.startsWith("no-")) this.#showParts();
     else if (name === "model" || name === "outputs") this.#ask(name);
     else void this.#loadModels();
+    if (name === "server") void this.#loadExamples();
   }
 
   /** The picture as it will be sent; one that is set is taken as a chosen file would be. */
@@ -166,8 +167,10 @@ export class BozzettoUpload extends HTMLElement {
   }
 
   async #choose(file: Blob): Promise<void> {
-    const longest = Number(this.getAttribute("max-side")) || LONGEST_SIDE;
+    const asked = Number(this.getAttribute("max-side"));
+    const longest = asked > 0 ? asked : LONGEST_SIDE;
     this.#chosen = file;
+    this.#picture.forgetExample();
     this.#picture.busy(true);
     try {
       const blob = await preparePicture(file, longest);
@@ -190,6 +193,7 @@ export class BozzettoUpload extends HTMLElement {
 
   #clearPicture(): void {
     this.#chosen = null;
+    this.#picture.forgetExample();
     this.#picture.busy(false);
     this.#show(null);
   }
@@ -249,6 +253,6 @@ export class BozzettoUpload extends HTMLElement {
   }
 
   get #server(): string {
-    return this.getAttribute("server") ?? "";
+    return (this.getAttribute("server") ?? "").replace(/\/+$/, "");
   }
 }

@@ -59,6 +59,11 @@ export class PictureField {
     this.#camera,
   );
   readonly place = h("div", { class: "source" }, this.#drop, this.#tiles, this.#file, this.#photo);
+  /** The example that is on its way. */
+  #fetching: AbortController | null = null;
+  /** Of what ends when the element leaves the page. */
+  #stay: AbortSignal | null = null;
+  #list: string | null = null;
 
   constructor(listener: PictureListener) {
     this.#listener = listener;
@@ -91,14 +96,21 @@ export class PictureField {
     this.#drop.setAttribute("aria-busy", String(busy));
   }
 
+  /** Another picture was chosen: an example that is still on its way comes too late. */
+  forgetExample(): void {
+    this.#fetching?.abort();
+    this.#fetching = null;
+  }
+
   offerCamera(offered: boolean): void {
     this.#camera.hidden = !offered || !hasCamera();
   }
 
   /** Null: none. */
   async offerExamples(list: string | null, signal: AbortSignal): Promise<void> {
+    [this.#list, this.#stay] = [list, signal];
     const examples = list ? await loadExamples(list, signal) : [];
-    if (signal.aborted) return;
+    if (signal.aborted || list !== this.#list) return;
     this.#tiles.replaceChildren(...examples.map((example) => this.#tile(example)), this.#camera);
   }
 
@@ -113,11 +125,15 @@ export class PictureField {
   }
 
   async #fetch(name: string, url: string): Promise<void> {
+    this.forgetExample();
+    const { signal } = (this.#fetching = new AbortController());
     try {
-      const response = await fetch(url);
+      const response = await fetch(url, { signal });
       if (!response.ok) throw new Error(`answered ${response.status}`);
-      this.#listener.onFile(new File([await response.blob()], name));
+      const file = new File([await response.blob()], name);
+      if (!signal.aborted) this.#listener.onFile(file);
     } catch (cause) {
+      if (signal.aborted) return;
       this.#listener.onError(
         new ConnectionError(`The example "${name}" cannot be fetched.`, { cause }),
       );
@@ -127,7 +143,7 @@ export class PictureField {
   async #photograph(): Promise<void> {
     if (prefersCameraApp()) return this.#photo.click();
     try {
-      const picture = await takePicture(this.place.getRootNode() as ShadowRoot);
+      const picture = await takePicture(this.place.getRootNode() as ShadowRoot, this.#stay);
       if (picture) this.#listener.onFile(picture);
     } catch (error) {
       if (!(error instanceof BozzettoError)) throw error;

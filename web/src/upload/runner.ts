@@ -99,7 +99,10 @@ export class JobRunner {
     if (running !== this.#running) return null; // another took its place
     this.#running = null;
     this.#listener.onBusy(false);
-    if (error !== null) this.#listener.onError(error, again);
+    // What the server has taken goes on there: it is come back to, not sent again.
+    const id = this.job?.id;
+    const resume = id === undefined ? again : () => void this.resume(id);
+    if (error !== null) this.#listener.onError(error, resume);
     else this.#finish(this.job!, again);
     return error === null ? this.job : null;
   }

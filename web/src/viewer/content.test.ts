@@ -56,6 +56,21 @@ it("loads a file once, however often it is needed", async () => {
   expect(content.count("points")).toBe(1);
 });
 
+it("forgets what was read of an object that another has replaced meanwhile", async () => {
+  const need = content.need("points");
+  // Files are read after the load, and reading some takes a while too.
+  const blob = new Blob([PLY]);
+  const bytes = await blob.arrayBuffer();
+  blob.arrayBuffer = async () => {
+    queueMicrotask(() => queueMicrotask(() => content.change(NO_SOURCES)));
+    return bytes;
+  };
+  source.answer(blob);
+  await need;
+  expect(content.get("points")).toBeNull();
+  expect(told).not.toContain("points");
+});
+
 it("gives up what another object replaces, and says nothing of it", async () => {
   const need = content.need("points");
   content.change(NO_SOURCES);

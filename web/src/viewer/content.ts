@@ -68,8 +68,11 @@ export class Content {
   async #load(kind: Kind, signal: AbortSignal): Promise<void> {
     const source = this.sources[kind]!;
     try {
-      if (kind === "points") this.#have.points = await loadCloud(source, signal);
-      else {
+      if (kind === "points") {
+        const cloud = await loadCloud(source, signal);
+        signal.throwIfAborted();
+        this.#have.points = cloud;
+      } else {
         const shape = await loadMesh(source, signal);
         const images = await decodeImages(shape);
         signal.throwIfAborted();

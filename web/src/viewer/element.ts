@@ -26,8 +26,6 @@ import { STYLES } from "./styles";
 
 const FILES = ["points", "mesh", "usdz"];
 const KEYS = ["server", "api-key"];
-/** Frameworks set these before the element is defined. */
-const PROPERTIES = ["artifacts", "camera"] as const;
 const LOOKS = [
   "show",
   "point-size",
@@ -68,7 +66,7 @@ export class BozzettoViewer extends ViewerAttributes {
   readonly #content = new Content({
     busy: (loading) => (this.#busy.hidden = !loading),
     loaded: (kind) => this.#arrived(kind),
-    failed: (kind, error) => this.#fail(error, () => void this.#content.retry(kind)),
+    failed: (kind, error) => this.#failed(kind, error),
   });
 
   #canvas: HTMLCanvasElement | null = null;
@@ -96,7 +94,7 @@ export class BozzettoViewer extends ViewerAttributes {
   }
 
   connectedCallback(): void {
-    for (const name of PROPERTIES) this.#adopt(name);
+    this.#adopt();
     if (!this.#stage) this.#begin();
     this.#calm.addEventListener("change", this.#update);
     document.addEventListener("pointerdown", this.#pressed);
@@ -226,10 +224,13 @@ export class BozzettoViewer extends ViewerAttributes {
     else await this.requestFullscreen();
   }
 
-  #adopt(name: (typeof PROPERTIES)[number]): void {
-    const own = Object.getOwnPropertyDescriptor(this, name);
-    if (!own || !Reflect.deleteProperty(this, name)) return;
-    Reflect.set(this, name, own.value);
+  /** What was set before the script had come hides the accessors of the class. */
+  #adopt(): void {
+    for (const [name, value] of Object.entries(this)) {
+      if (!(name in BozzettoViewer.prototype)) continue;
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
   }
 
   #begin(): void {
@@ -283,10 +284,19 @@ export class BozzettoViewer extends ViewerAttributes {
     this.#filesPlanned = true;
     queueMicrotask(() => {
       this.#filesPlanned = false;
-      if (this.#origin === "attributes") this.#change(this.#sourcesOfAttributes());
-      if (this.#origin !== "artifacts") return;
-      this.#change(sourcesOfArtifacts(this.#artifacts, this.server, this.apiKey));
+      if (this.#origin === "calls") return;
+      try {
+        this.#change(this.#sourcesNamed());
+      } catch (error) {
+        this.#change(NO_SOURCES);
+        this.#fail(asViewerError(error), null);
+      }
     });
+  }
+
+  #sourcesNamed(): Sources {
+    if (this.#origin === "attributes") return this.#sourcesOfAttributes();
+    return sourcesOfArtifacts(this.#artifacts, this.server, this.apiKey);
   }
 
   #sourcesOfAttributes(): Sources {
@@ -313,7 +323,9 @@ export class BozzettoViewer extends ViewerAttributes {
 
   #arrived(kind: Kind): void {
     this.#message.hide();
+    this.#dropOld(kind === "mesh" ? "points" : "mesh");
     this.#put(kind);
+    this.#forming = null;
     this.#update();
     const count = this.#content.count(kind);
     emit(
@@ -322,6 +334,17 @@ export class BozzettoViewer extends ViewerAttributes {
       kind === "points" ? { kind, points: count } : { kind, faces: count },
     );
     this.#describeSoon();
+  }
+
+  #failed(kind: Kind, error: ViewerError): void {
+    this.#dropOld(kind);
+    this.#fail(error, () => void this.#content.retry(kind));
+  }
+
+  /** What is still there of the object before, unless it was a guess at this one. */
+  #dropOld(kind: Kind): void {
+    if (this.#content.get(kind) || (kind === "points" && this.#forming)) return;
+    this.#stage?.drop(kind);
   }
 
   #put(kind: Kind): void {

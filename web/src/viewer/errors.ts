@@ -1,8 +1,8 @@
 /**
  * Why nothing is on the screen.
  *
- * Codes: `no_webgl`, `no_connection`, `http_<status>`, `job_expired`, `unreadable_file`, or the code
- * of a client's own error.
+ * Codes: `no_webgl`, `no_connection`, `http_<status>`, `job_expired`, `unreadable_file`,
+ * `bad_address`, or the code of a client's own error.
  */
 export class ViewerError extends Error {
   override readonly name = "ViewerError";

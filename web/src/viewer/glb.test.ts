@@ -70,6 +70,15 @@ describe("readGlb", () => {
     expect(cloud!.normals).toBeNull();
   });
 
+  it("takes nodes without a scene once, each below its parent", async () => {
+    const file = triangle((gltf) => {
+      gltf.nodes = [{ mesh: 0 }, { children: [0], translation: [0, 0, 5] }];
+      delete gltf.scenes;
+    });
+    const { surfaces } = (await readGlb(file)).mesh!;
+    expect(surfaces.map(({ positions }) => positions[2])).toEqual([5]);
+  });
+
   it("applies the transforms on the way from the scene", async () => {
     const half = Math.SQRT1_2;
     const surface = await only(
@@ -125,8 +134,28 @@ describe("readGlb", () => {
     ["lines", triangle((gltf) => (gltf.meshes![0]!.primitives[0]!.mode = 1)), "lines"],
     [
       "indices past the end",
-      triangle((gltf) => (gltf.accessors![0]!.count = 2)),
+      triangle((gltf) => gltf.accessors!.slice(0, 2).forEach((one) => (one.count = 2))),
       "without corners",
+    ],
+    [
+      "fewer colours than positions",
+      triangle((gltf) => (gltf.accessors![1]!.count = 2)),
+      "without their attributes",
+    ],
+    ["nothing", triangle((gltf) => (gltf.accessors![0]!.count = 0)), "no vertices"],
+    ["no triangles", triangle((gltf) => (gltf.accessors![2]!.count = 0)), "without corners"],
+    [
+      "a transform out of bounds",
+      triangle((gltf) => (gltf.nodes![0]!.scale = [1e300, 1, 1])),
+      "not numbers",
+    ],
+    [
+      "nodes that are met in endless ways",
+      triangle((gltf) => {
+        gltf.nodes = Array.from({ length: 40 }, (_, at) => ({ children: [at + 1, at + 1] }));
+        gltf.nodes.push({ mesh: 0 });
+      }),
+      "scene is broken",
     ],
     ["data past the end", triangle((gltf) => (gltf.accessors![0]!.count = 99)), "cut short"],
     [

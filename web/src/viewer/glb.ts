@@ -34,7 +34,7 @@ export async function readGlb(
   for (const { mesh, matrix } of placedMeshes(gltf)) {
     for (const primitive of gltf.meshes?.[mesh]?.primitives ?? []) {
       const mode = primitive.mode ?? TRIANGLES;
-      if (mode === POINTS) clouds.push(transform(readVertices(gltf, accessors, primitive), matrix));
+      if (mode === POINTS) clouds.push(readVertices(gltf, accessors, primitive, matrix));
       else if (mode === TRIANGLES) surfaces.push(readSurface(gltf, accessors, primitive, matrix));
       else throw unreadable("The file has lines, strips or fans, which are not read.");
     }
@@ -73,17 +73,39 @@ function parseJson(chunk: Uint8Array): Gltf {
   }
 }
 
-function readVertices(gltf: Gltf, accessors: Accessors, primitive: Primitive): CloudShape {
+function readVertices(
+  gltf: Gltf,
+  accessors: Accessors,
+  primitive: Primitive,
+  matrix: readonly number[],
+): CloudShape {
   const { POSITION, NORMAL, COLOR_0 } = primitive.attributes;
   if (POSITION === undefined) throw unreadable("The file has no positions.");
   const positions = Float32Array.from(accessors.numbers(POSITION, 3));
-  if (!positions.every(Number.isFinite))
-    throw unreadable("The file has positions that are not numbers.");
-  const normals = NORMAL === undefined ? null : Float32Array.from(accessors.numbers(NORMAL, 3));
+  const count = positions.length / 3;
+  if (!count) throw unreadable("The file has no vertices.");
+  const normals = NORMAL === undefined ? null : perVertex(accessors, NORMAL, 3, count);
   const linear =
-    COLOR_0 === undefined ? null : accessors.numbers(COLOR_0, accessors.width(COLOR_0));
+    COLOR_0 === undefined
+      ? null
+      : perVertex(accessors, COLOR_0, accessors.width(COLOR_0) === 4 ? 4 : 3, count);
   const factor = materialOf(gltf, primitive)?.baseColorFactor ?? [1, 1, 1];
-  return { positions, normals, colors: colors(positions.length / 3, linear, factor) };
+  const shape = { positions, normals, colors: colors(count, linear, factor) };
+  if (!transform(shape, matrix).positions.every(Number.isFinite))
+    throw unreadable("The file has positions that are not numbers.");
+  return shape;
+}
+
+/** [count * width], as many as there are positions. */
+function perVertex(
+  accessors: Accessors,
+  accessor: number,
+  width: number,
+  count: number,
+): Float32Array {
+  const numbers = Float32Array.from(accessors.numbers(accessor, width));
+  if (numbers.length === count * width) return numbers;
+  throw unreadable("The file has vertices without their attributes.");
 }
 
 function readSurface(
@@ -92,20 +114,19 @@ function readSurface(
   primitive: Primitive,
   matrix: readonly number[],
 ): Surface {
-  const vertices = transform(readVertices(gltf, accessors, primitive), matrix);
+  const vertices = readVertices(gltf, accessors, primitive, matrix);
   const count = vertices.positions.length / 3;
   const index =
     primitive.indices === undefined
       ? Uint32Array.from({ length: count }, (_, at) => at)
       : Uint32Array.from(accessors.numbers(primitive.indices, 1));
-  if (index.length % 3 || index.some((vertex) => vertex >= count)) {
+  if (!index.length || index.length % 3 || index.some((vertex) => vertex >= count)) {
     throw unreadable("The file has triangles without corners.");
   }
   const { TEXCOORD_0 } = primitive.attributes;
   const info = materialOf(gltf, primitive)?.baseColorTexture;
   const image = info && TEXCOORD_0 !== undefined ? imageOf(gltf, accessors, info.index) : null;
-  const uv =
-    image && TEXCOORD_0 !== undefined ? Float32Array.from(accessors.numbers(TEXCOORD_0, 2)) : null;
+  const uv = image && TEXCOORD_0 !== undefined ? perVertex(accessors, TEXCOORD_0, 2, count) : null;
   const moved = info?.extensions?.KHR_texture_transform;
   if (uv && moved) {
     const { offset = [0, 0], scale = [1, 1] } = moved;
@@ -134,7 +155,7 @@ function imageOf(gltf: Gltf, accessors: Accessors, texture: number): Blob | null
 /** Linear colours and a linear factor as sRGB bytes; null where that is plain white. */
 function colors(
   count: number,
-  linear: Float64Array | null,
+  linear: Float32Array | null,
   factor: readonly number[],
 ): Uint8Array | null {
   if (!linear && factor.slice(0, 3).every((value) => value === 1)) return null;

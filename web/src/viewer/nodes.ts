@@ -10,17 +10,21 @@ const IDENTITY: Matrix = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
 /** The meshes of the scene, each with the transform from it to the world. */
 export function placedMeshes(gltf: Gltf): { mesh: number; matrix: Matrix }[] {
   const nodes = gltf.nodes ?? [];
-  const roots = gltf.scenes?.[gltf.scene ?? 0]?.nodes ?? nodes.map((_, at) => at);
+  const children = new Set(nodes.flatMap((node) => node.children ?? []));
+  const tops = nodes.map((_, at) => at).filter((at) => !children.has(at));
+  const roots = gltf.scenes?.[gltf.scene ?? 0]?.nodes ?? tops;
   const placed: { mesh: number; matrix: Matrix }[] = [];
-  const visit = (at: number, above: Matrix, depth: number): void => {
+  const seen = new Set<number>();
+  const visit = (at: number, above: Matrix): void => {
     const node = nodes[at];
-    // A tree is no deeper than it has nodes; a circle is.
-    if (!node || depth > nodes.length) throw unreadable("The file's scene is broken.");
+    // In a tree every node is met once; where it is not, the ways to it may be endless.
+    if (!node || seen.has(at)) throw unreadable("The file's scene is broken.");
+    seen.add(at);
     const matrix = multiply(above, localMatrix(node));
     if (node.mesh !== undefined) placed.push({ mesh: node.mesh, matrix });
-    for (const child of node.children ?? []) visit(child, matrix, depth + 1);
+    for (const child of node.children ?? []) visit(child, matrix);
   };
-  for (const root of roots) visit(root, IDENTITY, 0);
+  for (const root of roots) visit(root, IDENTITY);
   return placed;
 }
 

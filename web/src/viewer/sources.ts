@@ -31,9 +31,9 @@ export function sourceOfUrl(
   apiKey: string | null,
   size: number | null = null,
 ): Source {
-  const url = new URL(address, location.href);
+  const url = absolute(address, location.href);
   return {
-    name: decodeURIComponent(url.pathname.split("/").pop() || "file"),
+    name: fileName(url),
     size,
     url: apiKey ? null : url.href,
     linked:
@@ -49,10 +49,10 @@ export function sourcesOfArtifacts(
   server: string,
   apiKey: string | null,
 ): Sources {
-  const base = new URL(server, location.href);
+  const base = absolute(server, location.href);
   return chosen(
     artifacts.map(({ name, url, bytes }) => ({
-      ...sourceOfUrl(new URL(url, base).href, apiKey, bytes),
+      ...sourceOfUrl(absolute(url, base).href, apiKey, bytes),
       name,
     })),
   );
@@ -69,6 +69,21 @@ export function sourcesOfJob(job: Job, client: Bozzetto, apiKey: string | null):
       load: (signal: AbortSignal) => client.download(job, name, { signal }),
     })),
   );
+}
+
+/** Throws ViewerError `bad_address`. */
+function absolute(address: string, base: URL | string): URL {
+  if (URL.canParse(address, base)) return new URL(address, base);
+  throw new ViewerError("bad_address", `"${address}" is no address.`, false);
+}
+
+function fileName({ pathname }: URL): string {
+  const name = pathname.split("/").pop() || "file";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a per cent sign that stands for itself
+  }
 }
 
 function chosen(downloads: Source[]): Sources {

@@ -26,8 +26,9 @@ export class Stage {
   readonly #framing = new Reframing();
   readonly #pace = new Pace();
   readonly #sizes = new ResizeObserver(() => this.#resize());
-  readonly #sight = new IntersectionObserver(([entry]) => {
-    this.#inSight = entry?.isIntersecting ?? true;
+  readonly #sight = new IntersectionObserver((entries) => {
+    // A busy page hears of several at once, the newest last.
+    this.#inSight = entries.at(-1)?.isIntersecting ?? true;
     this.redraw();
   });
   #cloud: CloudObject | null = null;

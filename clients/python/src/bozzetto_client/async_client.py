@@ -21,7 +21,7 @@ from bozzetto_client.pictures import Picture
 from bozzetto_client.plans import Answer, Call, Pause, Plan
 from bozzetto_client.progress import ShowProgress, shown
 from bozzetto_client.retry import RetryPolicy
-from bozzetto_client.wire import lost, request_parts, stream_timeout
+from bozzetto_client.wire import LIMITS, lost, request_parts, stream_timeout
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class AsyncBozzetto:
         self.retry = retry or RetryPolicy()
         self._headers = plans.standing_headers(api_key)
         self._timeout_s = timeout_s
-        self._http = http or httpx.AsyncClient()
+        self._http = http or httpx.AsyncClient(limits=LIMITS)
         self._own_http = http is None
 
     async def models(self) -> tuple[Model, ...]:
@@ -181,7 +181,8 @@ class AsyncBozzetto:
                         if tail.ended or tail.turn():
                             break
                     else:
-                        tail.cut()
+                        for event in await self._run(tail.closed()):
+                            yield event
             except httpx.ReadTimeout:
                 tail.timed_out()
             except httpx.RequestError as error:

@@ -19,7 +19,7 @@ from bozzetto_client.pictures import Picture
 from bozzetto_client.plans import Answer, Call, Pause, Plan
 from bozzetto_client.progress import ShowProgress, shown
 from bozzetto_client.retry import RetryPolicy
-from bozzetto_client.wire import lost, request_parts, stream_timeout
+from bozzetto_client.wire import LIMITS, lost, request_parts, stream_timeout
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Bozzetto:
         self.retry = retry or RetryPolicy()
         self._headers = plans.standing_headers(api_key)
         self._timeout_s = timeout_s
-        self._http = http or httpx.Client()
+        self._http = http or httpx.Client(limits=LIMITS)
         self._own_http = http is None
 
     def models(self) -> tuple[Model, ...]:
@@ -234,7 +234,7 @@ class Bozzetto:
                         if tail.ended or tail.turn():
                             break
                     else:
-                        tail.cut()
+                        yield from self._run(tail.closed())
             except httpx.ReadTimeout:
                 tail.timed_out()
             except httpx.RequestError as error:

@@ -14,13 +14,14 @@ from bozzetto_client.errors import (
 )
 from bozzetto_client.events import DoneEvent, JobEvent, event_of
 from bozzetto_client.objects import Job
-from bozzetto_client.plans import Answer, Call, error_in, job_path
+from bozzetto_client.plans import Answer, Call, Plan, error_in, job_path, read_job
 from bozzetto_client.retry import Clock, RetryPolicy, worth_again
 from bozzetto_client.sse import Parser
 
 # The server breaks every silence after 15 s, so a longer one is a dead connection.
 SILENCE_S: Final = 45.0
 SHORTEST_READ_S: Final = 0.05
+ONCE: Final = RetryPolicy(tries=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Tail:
     """What is left of a job's events.
 
     A client opens a stream for `call` with `read_s` as the longest silence, gives what comes to
-    `feed`, or to `refused` if it is no stream, says when the stream was `cut` or `timed_out`, and
-    sleeps for `pause_s`; all over again until `ended`.
+    `feed`, or to `refused` if it is no stream, says when the stream was `closed`, `cut` or
+    `timed_out`, and sleeps for `pause_s`; all over again until `ended`.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Tail:
         deadline: Deadline | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        self._job = job
         self._path = f"{job_path(job)}/events"
         self._policy = policy
         self._clouds = clouds
@@ -67,6 +69,7 @@ class Tail:
         self._retry_s: float | None = None
         self._failures = 0
         self._failing_since = 0.0
+        self._told = False  # anything, in this stream
         self._read_s = SILENCE_S
         self.pause_s = 0.0
         self.ended = False
@@ -75,6 +78,7 @@ class Tail:
         """The next stream's request. Raises WaitTimeoutError."""
         self._check_deadline()
         self._parser = Parser()
+        self._told = False
         self.pause_s = 0.0
         # Half of what is left, so that the reading can end close to the deadline; see `turn`.
         self._read_s = min(SILENCE_S, max(self._deadline.left_s() / 2, SHORTEST_READ_S))
@@ -98,6 +102,7 @@ class Tail:
         events = []
         for message in self._parser.feed(piece):
             event = event_of(message)
+            self._told = True
             self._last_event_id = message.id or self._last_event_id
             if event is not None:
                 events.append(event)
@@ -118,12 +123,25 @@ class Tail:
         error = error_in(answer) or UnexpectedAnswerError(
             "the answer is no stream of events", status=answer.status
         )
-        if not worth_again(error):
-            raise error
-        self._give_up_or_pause(error)
+        self._failed(error)
+
+    def closed(self) -> Plan[list[JobEvent]]:
+        """The stream has ended in order. It does so without a word for who has had the `done`
+        before, so that the job itself must tell."""
+        if not self._told:
+            try:
+                job = yield from read_job(self._job, ONCE)
+            except BozzettoError as error:
+                self._failed(error)
+                return []
+            if job.final:
+                self.ended = True
+                return [DoneEvent(self._last_event_id, job.status)]
+        self.cut()
+        return []
 
     def cut(self, error: ConnectionLostError | None = None) -> None:
-        """The stream has ended, in order or by an error. Raises it once it has been too long."""
+        """The stream has ended before the job. Raises the error once it has been too long."""
         if not self.ended:
             self._give_up_or_pause(
                 error or ConnectionLostError("the events were cut", retryable=True)
@@ -133,6 +151,11 @@ class Tail:
         """Silence for `read_s`: with a deadline that is nothing strange."""
         if self._read_s >= SILENCE_S:
             self.cut(ConnectionLostError(f"no sign of life for {SILENCE_S:.0f} s", retryable=True))
+
+    def _failed(self, error: BozzettoError) -> None:
+        if not worth_again(error):
+            raise error
+        self._give_up_or_pause(error)
 
     def _give_up_or_pause(self, error: BozzettoError) -> None:
         self._check_deadline()

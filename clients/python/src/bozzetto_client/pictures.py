@@ -11,7 +11,7 @@ SIGNATURES: Final = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 class Saveable(Protocol):
     """An image of Pillow, or something that saves itself as one does."""
 
-    def save(self, fp: Any, format: str) -> Any: ...
+    def save(self, fp: Any, format: str, **options: Any) -> Any: ...
 
 
 Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Saveable
@@ -35,7 +35,9 @@ def read_picture(picture: Picture) -> bytes:
         return data
     if callable(save := getattr(picture, "save", None)):
         buffer = io.BytesIO()
-        save(buffer, format="PNG")
+        # Pillow leaves the EXIF behind, and with it which side of a photograph is up.
+        exif = getattr(picture, "getexif", dict[int, Any])()
+        save(buffer, format="PNG", **({"exif": exif} if exif else {}))
         return buffer.getvalue()
     raise TypeError(f"a picture is a path, bytes, a file or an image, not {type(picture).__name__}")
 

@@ -68,7 +68,9 @@ def address(server: str) -> str:
 
 
 def standing_headers(api_key: str | None) -> dict[str, str]:
-    """Those of every request."""
+    """Those of every request. Raises ValueError for a key that no header can hold."""
+    if api_key and not (api_key.isascii() and api_key.isprintable()):
+        raise ValueError("an API key is printable ASCII; is there a line end in it?")
     headers = {"User-Agent": f"bozzetto-client/{VERSION} python"}
     return headers | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
 

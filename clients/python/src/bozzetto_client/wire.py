@@ -1,12 +1,15 @@
 """Between the plans and httpx: what both clients ask of it, and what its errors mean."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from bozzetto_client.errors import ConnectionLostError
 from bozzetto_client.plans import Call
+
+# Each follower holds a connection, and one that finds none free would count as a lost server.
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 def request_parts(server: str, headers: Mapping[str, str], call: Call) -> dict[str, Any]:
