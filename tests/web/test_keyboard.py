@@ -27,6 +27,7 @@ FOCUS = """
   };
 }
 """
+SETTLING_MS, PAUSE_MS = 5_000, 50
 LONGEST_WAY = 60  # presses of the tab key around the whole page
 
 
@@ -42,8 +43,14 @@ class Keyboard:
         self.page = page
 
     def focus(self) -> Focus | None:
-        found = self.page.evaluate(FOCUS)
-        return Focus(**found) if found else None
+        """What has the focus, once it can be seen: a page that still loads may move it away."""
+        waited_ms = 0
+        while found := self.page.evaluate(FOCUS):
+            if found["visible"] or waited_ms >= SETTLING_MS:
+                return Focus(**found)
+            self.page.wait_for_timeout(PAUSE_MS)
+            waited_ms += PAUSE_MS
+        return None
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -195,6 +202,7 @@ def test_the_question_before_deleting_keeps_the_focus(visit):
 
 def test_languages_of_the_snippets_are_tabs(visit):
     visitor = visit()
+    visitor.wait_example()
     keys = Keyboard(visitor.page)
     visitor.page.get_by_role("tab", name="curl").focus()
 
