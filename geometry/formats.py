@@ -28,7 +28,7 @@ FORMATS = {
 
 MESH_FORMATS = frozenset(name for name in FORMATS if name.startswith("mesh."))
 
-_TEXTURE_SIZE = 1024  # of a USDZ file whose job asked for no size
+USDZ_TEXTURE = 1_024  # texels a side where none are asked for: Quick Look shows no vertex colours
 
 _Extras = Mapping[str, Any] | None
 
@@ -75,7 +75,7 @@ def write_output(
     if name == "mesh.glb":
         return glb.write_mesh(textured or mesh, extras, compression)
     if name == "mesh.usdz":
-        return usdz.write_mesh(textured or bake_texture(mesh, cloud, _TEXTURE_SIZE), extras)
+        return usdz.write_mesh(textured or bake_texture(mesh, cloud, USDZ_TEXTURE), extras)
     return _MESH_WRITERS[name](mesh, _lasting(extras))
 
 

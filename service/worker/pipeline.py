@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.formats import FORMATS, MESH_FORMATS, write_output
+from geometry.formats import FORMATS, MESH_FORMATS, USDZ_TEXTURE, write_output
 from geometry.mesh import Mesh
 from geometry.point_cloud import PointCloud
 from geometry.quality import measure_quality
@@ -37,7 +37,6 @@ TEXTURED = frozenset({"mesh.glb", "mesh.usdz"})
 # Faces of a mesh with a texture: unwrapping holds the interpreter lock, and with it the renewal of
 # leases and heartbeats. 20,000 take 2 to 7 s; 80,000 take 20 s, too long a silence.
 MOST_TEXTURED = 20_000
-USDZ_TEXTURE = 1_024  # pixels, where none is asked for: Quick Look shows no colours of vertices
 
 OnStage = Callable[[str], None]
 
