@@ -44,6 +44,8 @@ class SamplingParams:
         sampler: one of `models.catalog.SAMPLERS`.
         guidance_scale: w in `uncond + w * (cond - uncond)`; 1 is off.
         candidates: objects sampled at once, of which `finish` gives the best.
+        label: class of object, for models of classes.
+        camera: "auto", or JSON as `models.cameras.parse_camera` reads it.
     """
 
     num_points: int
@@ -52,6 +54,8 @@ class SamplingParams:
     sampler: str = "euler"
     guidance_scale: float = 1.0
     candidates: int = 1
+    label: int = 0
+    camera: str = "auto"
 
 
 class State(Protocol):

@@ -15,8 +15,8 @@ from torch import Tensor
 MAX_BYTES = 16_000_000  # of a file in the repository
 
 
-def export(checkpoint: Path, out: Path, max_bytes: int = MAX_BYTES) -> list[Path]:
-    """fp16 safetensors of the checkpoint's average.
+def export(checkpoint: Path, out: Path, max_bytes: int = MAX_BYTES, prefix: str = "") -> list[Path]:
+    """fp16 safetensors of the checkpoint's average, `prefix` before each tensor's name.
 
     Where one file would be larger than `max_bytes`, OUT.safetensors becomes OUT-1.safetensors,
     OUT-2.safetensors and so on; a single tensor is never divided.
@@ -25,7 +25,9 @@ def export(checkpoint: Path, out: Path, max_bytes: int = MAX_BYTES) -> list[Path
         The files, in order.
     """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    tensors = {name: t.to(torch.float16).contiguous() for name, t in state["average"].items()}
+    tensors = {
+        prefix + name: t.to(torch.float16).contiguous() for name, t in state["average"].items()
+    }
     pieces = list(_pieces(tensors, max_bytes))
     paths = [out] if len(pieces) == 1 else [_numbered(out, k + 1) for k in range(len(pieces))]
     for piece, path in zip(pieces, paths, strict=True):
@@ -61,8 +63,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("out", type=Path, help="safetensors file to write")
+    parser.add_argument("--prefix", default="", help="of the tensors' names")
     args = parser.parse_args()
-    for path in export(args.run / "checkpoint.pt", args.out):
+    for path in export(args.run / "checkpoint.pt", args.out, prefix=args.prefix):
         print(pin(path))
 
 

@@ -19,14 +19,19 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
+from models.diffusion.network import CONFIGS
 from training import objectives
 from training.bodies.anatomy import BODY_ARCHIVE, Anatomy
 from training.dataset import TrainingStream
 from training.export import export, pin
 from training.meshes import MeshPack, sample_weights, split
 from training.objectives import Objective
+from training.samples import SampleStream
+from training.systems.build import build_system
+
+Stream = IterableDataset[dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class TrainConfig:
     manifest: str
     run: str
     bodies: str = ""  # MakeHuman's archive, if it does not lie beside the pack
+    samples: str = ""  # folder of `training.samples` to train from, instead of rendering
     start: tuple[tuple[str, str], ...] = ()  # (prefix of names, exported weights), for a new run
     batch_size: int = 32
     learning_rate: float = 6e-4
@@ -82,7 +88,7 @@ class Trainer:
         """After the step under way the run is saved and left."""
         self.stopping = True
 
-    def fit(self, stream: TrainingStream, minutes: float) -> None:
+    def fit(self, stream: Stream, minutes: float) -> None:
         loader = DataLoader(
             stream,
             batch_size=None,
@@ -199,13 +205,41 @@ def load_config(path: Path) -> tuple[TrainConfig, Objective]:
         TypeError: an unknown name.
         ValueError: an unknown model.
     """
-    raw: dict[str, dict[str, Any]] = tomllib.loads(path.read_text())
-    train = raw["train"]
+    config = load_table(path)
+    torch.manual_seed(config.seed)
+    tables = tomllib.loads(path.read_text())
+    if config.model == "draft" or config.model in CONFIGS:
+        return config, objectives.build(config.model, tables)
+    return config, build_system(config.model, tables)
+
+
+def load_table(path: Path) -> TrainConfig:
+    """Table `train` alone.
+
+    Raises:
+        TypeError: an unknown name.
+    """
+    train: dict[str, Any] = tomllib.loads(path.read_text())["train"]
     if "start" in train:
         train["start"] = tuple(train["start"].items())
-    config = TrainConfig(**train)
-    torch.manual_seed(config.seed)
-    return config, objectives.build(config.model, raw)
+    return TrainConfig(**train)
+
+
+def rendered(config: TrainConfig, objective: Objective, seed: int) -> TrainingStream:
+    """Samples of the pack's training objects, rendered as they are needed."""
+    pack = MeshPack.load(Path(config.pack), Path(config.manifest), Path(config.run).parent)
+    train = split(pack).train
+    return TrainingStream(
+        pack,
+        train,
+        sample_weights(pack, train),
+        seed=seed,
+        batch_size=config.batch_size,
+        size=objective.image_size,
+        target_size=objective.image_size // 2,
+        n_points=objective.n_points,
+        anatomy=body_source(config),
+    )
 
 
 def body_source(config: TrainConfig) -> Anatomy | None:
@@ -225,30 +259,25 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--export", type=Path, help="safetensors file to write at the end")
+    parser.add_argument("--prefix", default="", help="of the exported tensors' names")
     args = parser.parse_args()
     config, objective = load_config(args.config)
-    pack = MeshPack.load(Path(config.pack), Path(config.manifest), Path(config.run).parent)
-    train = split(pack).train
     trainer = Trainer(config, objective)
     print(
         f"{sum(p.numel() for p in trainer.net.parameters()):,} parameters, "
-        f"{len(train)} objects, {trainer.samples} samples seen",
+        f"{trainer.samples} samples seen",
         flush=True,
     )
-    stream = TrainingStream(
-        pack,
-        train,
-        sample_weights(pack, train),
-        seed=config.seed + trainer.step,
-        batch_size=config.batch_size,
-        size=objective.image_size,
-        target_size=objective.image_size // 2,
-        n_points=objective.n_points,
-        anatomy=body_source(config),
-    )
+    seed = config.seed + trainer.step
+    stream: Stream
+    if config.samples:
+        folder = Path(config.samples)
+        stream = SampleStream(folder, config.batch_size, objective.n_points, seed)
+    else:
+        stream = rendered(config, objective, seed)
     trainer.fit(stream, args.minutes)
     if args.export:
-        for path in export(trainer.folder / "checkpoint.pt", args.export):
+        for path in export(trainer.folder / "checkpoint.pt", args.export, prefix=args.prefix):
             print(pin(path), flush=True)
 
 
