@@ -83,6 +83,26 @@ def beta_curve(
             assert_never(curve)
 
 
+def warm_betas(
+    curve: Literal["constant", "linear"], count: int, first: float, last: float, share: float
+) -> tuple[float, ...]:
+    """Betas that rise from `first` to `last` over the first `share` of the times.
+
+    Args:
+        curve: of the times after it: `constant` at `last` (Ho et al.'s `warm0.1` with a share of
+            0.1), or what `linear` has there, as PC^2's `custom` does with a share of 0.3.
+
+    Raises:
+        ValueError: a count, first or last that `beta_curve` refuses, or fewer than two such times.
+    """
+    rest = beta_curve("linear", count, first, last)
+    warm = int(count * share)
+    if not 2 <= warm <= count:
+        raise ValueError(f"a share of 2 to {count} times expected, got {share}")
+    after = rest[warm:] if curve == "linear" else (last,) * (count - warm)
+    return (*beta_curve("linear", warm, first, last), *after)
+
+
 def _mix(a: float, b: float, t: float) -> float:
     return a + t * (b - a)
 

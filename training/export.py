@@ -16,7 +16,8 @@ MAX_BYTES = 16_000_000  # of a file in the repository
 
 
 def export(checkpoint: Path, out: Path, max_bytes: int = MAX_BYTES, prefix: str = "") -> list[Path]:
-    """fp16 safetensors of the checkpoint's average, `prefix` before each tensor's name.
+    """fp16 safetensors of the checkpoint's average, `prefix` before each tensor's name; counters
+    stay integers.
 
     Where one file would be larger than `max_bytes`, OUT.safetensors becomes OUT-1.safetensors,
     OUT-2.safetensors and so on; a single tensor is never divided.
@@ -26,7 +27,8 @@ def export(checkpoint: Path, out: Path, max_bytes: int = MAX_BYTES, prefix: str 
     """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     tensors = {
-        prefix + name: t.to(torch.float16).contiguous() for name, t in state["average"].items()
+        prefix + name: (t.half() if t.is_floating_point() else t).contiguous()
+        for name, t in state["average"].items()
     }
     pieces = list(_pieces(tensors, max_bytes))
     paths = [out] if len(pieces) == 1 else [_numbered(out, k + 1) for k in range(len(pieces))]

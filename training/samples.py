@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from training.dataset import TrainingStream
 from training.meshes import MeshPack, sample_weights, split
@@ -21,15 +21,20 @@ FIELDS = ("picture", "camera", "points", "normals", "colors")
 _BATCH = 16
 
 
-def write_samples(stream: TrainingStream, folder: Path, count: int, workers: int = 1) -> None:
+def write_samples(
+    stream: IterableDataset[dict[str, Tensor]], folder: Path, count: int, workers: int = 1
+) -> None:
     """Draw `count` samples of `stream` and write each of FIELDS as FIELD.npy, [count, ...].
 
     A set under way stands in `folder` as FIELD.npy.partial, so that half a set is never read.
+
+    Raises ValueError where the stream ends too early.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.memmap] = {}
     done = 0
     for batch in DataLoader(stream, batch_size=None, num_workers=workers):
+        room = min(len(batch["picture"]), count - done)
         for name in FIELDS:
             values = batch[name].numpy()
             values = values.astype(np.float16) if name == "normals" else values
@@ -37,12 +42,13 @@ def write_samples(stream: TrainingStream, folder: Path, count: int, workers: int
                 partial = folder / f"{name}.npy.partial"
                 shape = (count, *values.shape[1:])
                 arrays[name] = open_memmap(partial, "w+", values.dtype, shape)
-            room = min(len(values), count - done)
             arrays[name][done : done + room] = values[:room]
-        done = min(done + stream.batch_size, count)
+        done += room
         print(f"{done} of {count}", flush=True)
         if done == count:
             break
+    else:
+        raise ValueError(f"{folder}: the stream ended after {done} of {count} samples")
     for name, array in arrays.items():
         array.flush()
         (folder / f"{name}.npy.partial").replace(folder / f"{name}.npy")
@@ -54,7 +60,7 @@ class SampleStream(IterableDataset[dict[str, Tensor]]):
     Of the points of a sample, `n_points` are drawn anew each time.
 
     Raises FileNotFoundError where `folder` holds no complete set, ValueError where its samples have
-    fewer points.
+    fewer points, where it has fewer samples than a batch, or where its files are not of one set.
     """
 
     def __init__(self, folder: Path, batch_size: int, n_points: int, seed: int) -> None:
@@ -63,12 +69,17 @@ class SampleStream(IterableDataset[dict[str, Tensor]]):
         self.n_points = n_points
         self.seed = seed
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in FIELDS}
-        held = self.arrays["points"].shape[1]
+        count, held = self.arrays["points"].shape[:2]
+        if any(len(array) != count for array in self.arrays.values()):
+            raise ValueError(f"{folder}: its files hold different numbers of samples")
+        if count < batch_size:
+            raise ValueError(f"{folder}: {count} samples, batches of {batch_size} are wanted")
         if n_points > held:
             raise ValueError(f"{folder}: samples of {held} points, {n_points} are wanted")
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        rng = np.random.default_rng(self.seed)
+        info = get_worker_info()
+        rng = np.random.default_rng([self.seed, 0 if info is None else info.id])
         held = self.arrays["points"].shape[1]
         while True:
             order = rng.permutation(len(self.arrays["points"]))

@@ -131,6 +131,9 @@ class Trainer:
             averaged: list[Tensor] = list(self.average.parameters())
             current: list[Tensor] = list(self.net.parameters())
             torch._foreach_lerp_(averaged, current, 1 - keep)
+            # Running statistics of batch norms are averages already.
+            for kept, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                kept.copy_(buffer)
         return parts
 
     def _learning_rate(self) -> float:

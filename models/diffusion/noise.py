@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from models.samplers import warm_steps
 from models.schedules import Spacing, beta_sigmas, discrete_sigmas, karras_sigmas, spaced_times
 
 
@@ -27,11 +28,26 @@ class Noise(Protocol):
         """Whether the first y has variance 1, whatever is left of the data at the last time."""
         ...
 
+    @property
+    def churn(self) -> float:
+        """Of Heun's sampler: how much noise its steps put back."""
+        ...
+
+    def halves(self, steps: int) -> tuple[float, ...]:
+        """The sigmas halfway through the first steps of `schedule`, for pndm."""
+        ...
+
+    @property
+    def floor(self) -> float:
+        """The sigma at which pndm ends."""
+        ...
+
 
 class DiscreteNoise:
     """Variance-preserving noise with a table of betas."""
 
     starts_at_one = True
+    churn = 0.0
 
     def __init__(self, betas: Sequence[float], spacing: Spacing = "trailing") -> None:
         self.betas = tuple(betas)
@@ -43,6 +59,18 @@ class DiscreteNoise:
         count = len(self.betas)
         times = spaced_times(count, min(steps, count), self.spacing)
         return discrete_sigmas(self.betas, times)
+
+    def halves(self, steps: int) -> tuple[float, ...]:
+        """At half of the distance of times, rounded down, below each step's first time."""
+        count = len(self.betas)
+        steps = min(steps, count)
+        times = spaced_times(count, steps, self.spacing)[: warm_steps(steps)]
+        return tuple(float(self.sigmas[time - count // steps // 2]) for time in times)
+
+    @property
+    def floor(self) -> float:
+        """The first time's: the published schedulers of pndm end there."""
+        return float(self.sigmas[0])
 
     def times(self, sigma: Tensor) -> Tensor:
         """The time t of each sigma [R], int64, 0 first: the nearest on a logarithmic scale."""
@@ -61,9 +89,16 @@ class KarrasNoise:
     sigma_max: float
     rho: float = 7.0
     starts_at_one: bool = False
+    churn: float = 0.0
+    floor: float = 0.0
 
     def schedule(self, steps: int) -> tuple[float, ...]:
         return karras_sigmas(steps, self.sigma_min, self.sigma_max, self.rho)
+
+    def halves(self, steps: int) -> tuple[float, ...]:
+        """What a schedule of twice the steps has there."""
+        finer = karras_sigmas(2 * steps - 1, self.sigma_min, self.sigma_max, self.rho)
+        return finer[1 : 2 * warm_steps(steps) : 2]
 
 
 def scale(sigma: Tensor) -> Tensor:

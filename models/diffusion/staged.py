@@ -55,6 +55,9 @@ class Given:
 
     @staticmethod
     def stacked(parts: Sequence["Given"]) -> "Given":
+        """One alone is given back as it is: maps are large."""
+        if len(parts) == 1:
+            return parts[0]
         features = {
             name: torch.cat([part.features[name] for part in parts]) for name in parts[0].features
         }
@@ -63,7 +66,10 @@ class Given:
 
 
 class Stage(Protocol):
-    """One diffusion of a system. `before` is what the stage before it gave, [R, K, C']."""
+    """One diffusion of a system. `before` is what the stage before it gave, [R, K, C'].
+
+    A stage whose attribute `guided` is False samples without guidance, whatever a job asks for.
+    """
 
     @property
     def channels(self) -> int:
@@ -157,17 +163,31 @@ class PointDiffusion:
     ) -> StagedState:
         given = self.system.begin(conditioning, params)
         state = StagedState(given, params, generator, 0, 0, [], [None] * params.candidates)
-        for number in range(len(self.system.stages)):
-            state.steps += self._way(state, number, probe=True).evaluations
+        state.steps = sum(self.evaluations(state))
         self._enter(state, 0)
         return state
 
+    def evaluations(self, state: StagedState) -> list[int]:
+        """Of the network, how many each stage of a job takes."""
+        stages = range(len(self.system.stages))
+        return [self._way(state, number, probe=True).evaluations for number in stages]
+
     def _way(self, state: StagedState, number: int, *, probe: bool = False) -> Trajectory:
         stage, params = self.system.stages[number], state.params
-        sigmas = stage.noise.schedule(params.steps)
+        noise, name = stage.noise, params.sampler
+        sigmas = noise.schedule(params.steps)
         shape = (1 if probe else stage.size(params.num_points), stage.channels)
         generator = torch.Generator() if probe else state.generator
-        return start(params.sampler, sigmas, shape, generator, self.device)
+        return start(
+            name,
+            sigmas,
+            shape,
+            generator,
+            self.device,
+            churn=noise.churn if name == "heun" else 0.0,
+            halves=noise.halves(params.steps) if name == "pndm" else (),
+            floor=noise.floor if name == "pndm" else 0.0,
+        )
 
     def _enter(self, state: StagedState, number: int) -> None:
         stage = self.system.stages[number]
@@ -180,13 +200,15 @@ class PointDiffusion:
 
     @torch.inference_mode()
     def step(self, states: Sequence[StagedState]) -> None:
-        """Clouds of one stage and size share an evaluation."""
-        alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+        """Clouds of one stage and size, and with as many points before, share an evaluation."""
+        alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
         for row, state in enumerate(states):
-            alike[state.stage, len(state.candidates[0].x)].append(row)
+            before = state.before[0]
+            known = 0 if before is None else len(before)
+            alike[state.stage, len(state.candidates[0].x), known].append(row)
         outcome: dict[int, list[Tensor]] = defaultdict(list)
         broken: set[int] = set()
-        for (number, size), rows in alike.items():
+        for (number, size, _), rows in alike.items():
             pairs = [(row, k) for row in rows for k in range(len(states[row].candidates))]
             for some in _pieces(pairs, max(1, _POINTS_AT_ONCE // size)):
                 denoised = self._evaluate(number, states, some)
@@ -206,15 +228,18 @@ class PointDiffusion:
         ways = [states[row].candidates[k] for row, k in pairs]
         x = torch.stack([way.x for way in ways])
         sigma = torch.tensor([way.sigma for way in ways], dtype=torch.float64, device=self.device)
-        scales = [states[row].params.guidance_scale for row, _ in pairs]
+        stage = self.system.stages[number]
+        guided = getattr(stage, "guided", True)
+        scales = [states[row].params.guidance_scale if guided else 1.0 for row, _ in pairs]
         w = torch.tensor(scales, device=self.device)
         batch = guided_batch(w)
-        given = Given.stacked([states[row].given for row, _ in pairs]).rows(batch.rows)
-        drop = batch.unconditional if bool(batch.unconditional.any()) else None
+        given = Given.stacked([states[row].given for row, _ in pairs])
+        drop = None
+        if len(batch.rows) > batch.clouds:
+            given, drop = given.rows(batch.rows), batch.unconditional
         former = [states[row].before[k] for row, k in pairs]
         known = [item for item in former if item is not None]
         before = torch.stack(known)[batch.rows] if known else None
-        stage = self.system.stages[number]
         out = stage.denoise(x[batch.rows], sigma[batch.rows], given, drop, before)
         return list(guide(out, batch, w))
 

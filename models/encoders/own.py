@@ -6,6 +6,7 @@ are pinned once for all systems.
 """
 
 from collections.abc import Mapping
+from textwrap import shorten
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ TOKENS = (IMAGE_SIZE // 16) ** 2  # of a picture
 TOKEN_WIDTH = DraftConfig().width
 MAP_CHANNELS = tuple(reversed(DraftConfig().channels))  # at 1/8, 1/4 and 1/2 of the side
 OWN_PREFIX = "system."  # of the names of a system's own tensors
+_REASON = 500  # characters: of another system's file, every name would be one
 
 
 def divided(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -29,11 +31,13 @@ def divided(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str,
 
 
 class OwnEncoder:
-    """The frozen encoder. Raises WeightsError where the tensors do not fit."""
+    """The frozen encoder. Raises WeightsError, with `name` in it, where the tensors do not fit."""
 
-    def __init__(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Tensor], device: torch.device, name: str = "the encoder"
+    ) -> None:
         self.net = DraftNet(DraftConfig(image_size=IMAGE_SIZE))
-        fit(self.net, tensors, "the encoder")
+        fit(self.net, tensors, name)
         self.net.to(device).eval().requires_grad_(False)
 
     def __call__(self, rgba: Tensor) -> Description:
@@ -43,11 +47,13 @@ class OwnEncoder:
 
 
 def fit(net: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
-    """Load `tensors` strictly. Raises WeightsError, which names what is missing or too much."""
+    """Load `tensors` strictly. Raises WeightsError: one line that names some of what is missing,
+    too much or of another shape."""
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:
-        raise WeightsError(f"{name}: the weights do not fit the network: {error}") from error
+        reason = shorten(str(error), _REASON)
+        raise WeightsError(f"{name}: the weights do not fit the network: {reason}") from error
 
 
 def token_grid(description: Description) -> Tensor:

@@ -6,17 +6,18 @@ import pytest
 import torch
 
 from models.catalog import SAMPLERS
+from models.diffusion.noise import DiscreteNoise, KarrasNoise
 from models.samplers import Trajectory, advance, start
-from models.schedules import karras_sigmas
+from models.schedules import beta_curve, karras_sigmas
 from tests.models.known_data import ONE, TWO
 
 MAX = 20.0  # sigma, for which the data are nearly lost in noise
 SHAPE = (200, 3)
 
 
-def begin(sampler, steps, seed=0, shape=SHAPE, eta=0.0, sigma_min=0.01):
+def begin(sampler, steps, seed=0, shape=SHAPE, eta=0.0, sigma_min=0.01, **options):
     sigmas = karras_sigmas(steps, sigma_min, MAX)
-    return start(sampler, sigmas, shape, torch.Generator().manual_seed(seed), eta=eta)
+    return start(sampler, sigmas, shape, torch.Generator().manual_seed(seed), eta=eta, **options)
 
 
 def evaluate(data, way):
@@ -44,7 +45,7 @@ def gaussian_variance(sigmas, eta):
 @pytest.mark.parametrize("steps", [1, 2, 3, 17])
 def test_evaluations_are_counted(sampler, steps):
     way = begin(sampler, steps, shape=(4, 3))
-    expected = 2 * steps - 1 if sampler == "heun" else steps
+    expected = {"heun": 2 * steps - 1, "pndm": steps + 3 * min(3, steps - 1)}.get(sampler, steps)
     assert way.evaluations == expected
     assert way.denoised is None
     levels = []
@@ -57,6 +58,14 @@ def test_evaluations_are_counted(sampler, steps):
     if sampler == "heun":
         inner = [sigma for sigma in way.sigmas[1:-1] for _ in range(2)]
         assert levels == [way.sigmas[0], *inner]
+    elif sampler == "pndm":
+        ends = list(pairwise(way.sigmas))[: min(3, steps - 1)]
+        warm = [
+            level
+            for (high, low), half in zip(ends, way.halves, strict=True)
+            for level in (high, half, half, low)
+        ]
+        assert levels == [*warm, *way.sigmas[len(ends) : -1]]
     else:
         assert levels == list(way.sigmas[:-1])
 
@@ -88,6 +97,64 @@ def test_error_falls_with_the_samplers_order(data, sampler, order):
     errors = [flow_error(data, sampler, steps) for steps in (32, 64, 128)]
     for coarse, fine in pairwise(errors):
         assert math.log2(coarse / fine) == pytest.approx(order, abs=0.25)
+
+
+def test_pndm_is_nearer_to_the_flow_than_euler():
+    """No order is claimed: its steps are even in time, and the sigmas of times are not."""
+    for steps in (16, 32):
+        curve = DiscreteNoise(beta_curve("linear"))
+        errors = []
+        for name in ("euler", "pndm"):
+            sigmas = curve.schedule(steps)
+            halves = curve.halves(steps) if name == "pndm" else ()
+            way = start(name, sigmas, SHAPE, torch.Generator().manual_seed(0), halves=halves)
+            way.x = way.x.double()
+            before = TWO.cdf(way.x, sigmas[0])
+            while way.sigma > sigmas[-2]:
+                evaluate(TWO, way)
+            errors.append((TWO.cdf(way.x, sigmas[-2]) - before).abs().mean().item())
+        assert errors[1] < errors[0] / 2
+
+
+def test_churn_lifts_each_step_and_adds_what_that_takes():
+    steps = 4
+    way = begin("heun", steps, shape=(20_000, 1), churn=1.0)
+    plain = begin("heun", steps, shape=(20_000, 1))
+    gamma = 1 / steps
+    assert way.sigma == plain.sigma * (1 + gamma)
+    assert way.x.std().item() == pytest.approx(way.sigma, rel=0.02)
+    levels = []
+    while not way.done:
+        levels.append(way.sigma)
+        evaluate(TWO, way)
+    lifted = [sigma * (1 + gamma) for sigma in way.sigmas[:-1]]
+    corrected = list(way.sigmas[1:-1])
+    assert levels[::2] == lifted
+    assert levels[1::2] == corrected
+
+
+def test_churn_lifts_by_no_more_than_the_square_root_of_two():
+    way = begin("heun", 3, churn=1000.0)
+    assert way.sigma == pytest.approx(MAX * math.sqrt(2))
+
+
+@pytest.mark.parametrize("churn", [0.0, 5.0, 40.0])
+def test_churn_keeps_the_samples_distribution(churn):
+    way = begin("heun", 48, shape=(10_000, 1), churn=churn)
+    x = finish(TWO, way)
+    assert (x > -0.2).double().mean().item() == pytest.approx(0.7, abs=0.02)
+    assert x[x > -0.2].std().item() == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "noise", [DiscreteNoise(beta_curve("linear")), KarrasNoise(0.01, 50.0)], ids=["betas", "karras"]
+)
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 50])
+def test_halves_lie_within_the_first_steps(noise, steps):
+    sigmas, halves = noise.schedule(steps), noise.halves(steps)
+    assert len(halves) == min(3, steps - 1)
+    for high, half, low in zip(sigmas, halves, sigmas[1:], strict=False):
+        assert high > half > low
 
 
 def test_the_flow_of_a_gaussian_in_closed_form():
@@ -193,6 +260,8 @@ def test_only_added_noise_draws_from_the_generator():
         ("ddim", 0.0, 0),
         ("ddpm", 0.0, 4),
         ("ddim", 0.3, 4),
+        ("heun", 0.0, 0),
+        ("pndm", 0.0, 0),
     ]:
         way = begin(name, 5, eta=eta)
         finish(ONE, way)
@@ -214,6 +283,13 @@ def test_only_added_noise_draws_from_the_generator():
         ({"eta": 0.5}, "got 0.5 for euler"),
         ({"sampler": "ddim", "eta": 1.5}, "got 1.5"),
         ({"sampler": "ddim", "eta": math.nan}, "got nan"),
+        ({"churn": 1.0}, "got 1.0 for euler"),
+        ({"sampler": "heun", "churn": -1.0}, "got -1.0"),
+        ({"sampler": "heun", "churn": math.nan}, "got nan"),
+        ({"floor": 0.1}, "pndm's alone"),
+        ({"halves": (0.5,)}, "pndm's alone"),
+        ({"sampler": "pndm", "floor": 1.5}, "got 1.5"),
+        ({"sampler": "pndm", "sigmas": (2.0, 1.0, 0.0), "halves": (0.5,)}, r"got \(0.5,\)"),
     ],
 )
 def test_start_refuses(changes, message):

@@ -10,6 +10,7 @@ from models.schedules import (
     discrete_sigmas,
     karras_sigmas,
     spaced_times,
+    warm_betas,
 )
 
 NAN = math.nan
@@ -119,6 +120,25 @@ def test_discrete_sigmas_refuse(times):
 def test_beta_curve_refuses(arguments):
     with pytest.raises(ValueError, match="got"):
         beta_curve("linear", *arguments)
+
+
+def test_warm_betas_rise_and_then_stay():
+    betas = warm_betas("constant", 50, 0.001, 0.02, 0.1)
+    np.testing.assert_allclose(betas[:5], np.linspace(0.001, 0.02, 5))
+    assert set(betas[5:]) == {0.02}
+    assert len(betas) == 50
+
+
+def test_warm_betas_rise_and_then_join_the_straight_line():
+    betas = warm_betas("linear", 50, 0.001, 0.02, 0.3)
+    np.testing.assert_allclose(betas[:15], np.linspace(0.001, 0.02, 15))
+    assert betas[15:] == beta_curve("linear", 50, 0.001, 0.02)[15:]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 1.5])
+def test_warm_betas_refuse(share):
+    with pytest.raises(ValueError, match=f"got {share}"):
+        warm_betas("constant", 50, 0.001, 0.02, share)
 
 
 @pytest.mark.parametrize("betas", [(), (0.1, 1.0), (0.0,), (NAN,)])
