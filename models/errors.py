@@ -4,7 +4,12 @@ class ModelError(Exception):
     ModelError
     +- UnknownModelError     no such id in the catalogue
     +- ParameterError        a field the model does not know, or out of its bounds
+    |  +- CameraError            no camera, or one that does not see the object
     +- WeightsError          missing, truncated or altered weight file
+    +- CheckpointError       no checkpoint, or none of a layout that is known
+    +- LicenceError          a licence that must be accepted first
+    +- CardError             a card.json that is none
+    +- DownloadError         no connection, no room, or not the file that was expected
     +- NonFiniteError        the network gave NaN or infinity
     +- ImageError            bytes that are no acceptable picture
     |  +- ImageTypeError         not PNG, JPEG or WebP
@@ -27,6 +32,11 @@ class ParameterError(ModelError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+
+
+class CameraError(ParameterError):
+    def __init__(self, message: str) -> None:
+        super().__init__("camera", message)
 
 
 class WeightsError(ModelError):
@@ -59,3 +69,27 @@ class ImageUndecodableError(ImageError):
 
 class NoForegroundError(ModelError):
     pass
+
+
+class CheckpointError(ModelError):
+    pass
+
+
+class LicenceError(ModelError):
+    """`name` is what must be accepted."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class CardError(ModelError):
+    pass
+
+
+class DownloadError(ModelError):
+    """`partial` says that what came is kept, and that another try goes on from there."""
+
+    def __init__(self, message: str, *, partial: bool = False) -> None:
+        super().__init__(message)
+        self.partial = partial
