@@ -30,6 +30,7 @@ from training.surface import sample_outer_surface
 
 N_POINTS = 1024
 MAX_STRETCH = 0.15
+ELEVATION = (-10.0, 60.0)
 OCCLUDED_SHARE, CUT_SHARE = 0.15, 0.05  # of the pictures; the truth stays whole
 GENERATED_SHARE = 0.5  # of the bodies
 MIN_PIXELS = 40  # of the target grid: an object seen edge-on teaches nothing
@@ -66,9 +67,13 @@ def make_sample(
     size: int = 128,
     target_size: int = 64,
     n_points: int = N_POINTS,
+    elevation: tuple[float, float] = ELEVATION,
 ) -> TrainingSample:
-    """Render one random sample of `mesh`. Raises DegenerateMeshError if too little is visible."""
-    camera, framed = random_camera(rng, _stretched(mesh.vertices, rng))
+    """Render one random sample of `mesh`, seen from an elevation within bounds in degrees.
+
+    Raises DegenerateMeshError if too little is visible.
+    """
+    camera, framed = random_camera(rng, _stretched(mesh.vertices, rng), elevation)
     border = random_border(framed, camera, rng) if rng.random() < CUT_SHARE else None
     window = _jittered_window(framed, camera, border, rng)
     scene = Scene(framed, mesh.faces)
@@ -257,10 +262,15 @@ def validation_pictures(
 
 
 def validation_picture(
-    mesh: PackMesh, index: int, rng: np.random.Generator, size: int, n_points: int
+    mesh: PackMesh,
+    index: int,
+    rng: np.random.Generator,
+    size: int,
+    n_points: int,
+    elevation: tuple[float, float] = (-10.0, 45.0),
 ) -> ValidationPicture:
     """One picture by the bounds of the protocol. Raises DegenerateMeshError."""
-    camera, framed = random_camera(rng, mesh.vertices, elevation=(-10, 45), fov=(25, 55))
+    camera, framed = random_camera(rng, mesh.vertices, elevation, fov=(25, 55))
     scene = Scene(framed, mesh.faces)
     colors = recolour(mesh, rng)
     light = random_light(rng, camera)
