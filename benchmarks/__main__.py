@@ -1,7 +1,8 @@
 """`python -m benchmarks [pipeline] [serving]`: measure, print, write benchmarks/results/*.json.
 
-`rendering` and `surface` need the training data, so they, `training` and `kernels` run only when
-they are named.
+`rendering` and `surface` need the training data, so they, `systems`, `training` and `kernels` run
+only when they are named.
+`systems` measures the GPU where there is one; all others the CPU.
 `kernels` measures the operators (`--ops` some of them) and writes the tables of docs/kernels.md.
 """
 
@@ -9,7 +10,17 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import formats, pipeline, previews, rendering, serving, surface, training, web
+from benchmarks import (
+    formats,
+    pipeline,
+    previews,
+    rendering,
+    serving,
+    surface,
+    systems,
+    training,
+    web,
+)
 from benchmarks.hardware import describe
 from benchmarks.kernels import report, suite
 from benchmarks.kernels.suite import operators
@@ -23,6 +34,7 @@ SUITES = {
     "serving": serving.measure,
     "rendering": rendering.measure,
     "surface": surface.measure,
+    "systems": systems.measure,
     "training": training.measure,
     "web": web.measure,
 }
@@ -44,9 +56,12 @@ def main() -> None:
         figures = SUITES[name]()
         for key, value in figures.items():
             print(f"{name}  {key:40s} {value:.4g}")
-        measured = {"hardware": describe(), "figures": figures}
+        device, hardware = "cpu", describe()
+        if name == "systems":
+            device, hardware = systems.device().type, hardware | systems.hardware()
+        measured = {"hardware": hardware, "figures": figures}
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}-cpu.json").write_text(json.dumps(measured, indent=1) + "\n")
+        (RESULTS / f"{name}-{device}.json").write_text(json.dumps(measured, indent=1) + "\n")
 
 
 if __name__ == "__main__":

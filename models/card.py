@@ -1,15 +1,26 @@
 """What is known of a model before it is loaded. Standard library only, as the catalogue is."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
+from models.cameras import parse_camera
 from models.errors import ParameterError
 
 Family = Literal[
     "layered_depth",
     "point_diffusion",
+    "pc2",
+    "ccd3dr",
+    "buildiff",
+    "colored_shape",
+    "gecco",
+    "dpm",
+    "pointe",
+    "dit3d",
 ]
 Task = Literal["image-to-points"]
+ParameterKind = Literal["integer", "number", "string", "camera"]
 ParameterValue = int | float | str
 
 OUTPUTS = (
@@ -25,18 +36,19 @@ OUTPUTS = (
     "turntable.webp",
 )
 DEFAULT_OUTPUTS = ("points.ply", "mesh.glb")
-SAMPLERS = ("ddim", "euler", "heun", "dpmpp_2m", "ddpm")
+SAMPLERS = ("ddim", "euler", "heun", "dpmpp_2m", "ddpm", "pndm")
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One form field that a model takes, with its bounds.
 
-    `maximum` and `minimum` are inclusive; `choices` is for strings only.
+    `maximum` and `minimum` are inclusive; `choices` is for strings only. The text of a "camera" is
+    as `models.cameras.parse_camera` reads it.
     """
 
     name: str
-    kind: Literal["integer", "number", "string"]
+    kind: ParameterKind
     default: ParameterValue
     minimum: float | None = None
     maximum: float | None = None
@@ -49,6 +61,9 @@ class Parameter:
         Raises:
             ParameterError: wrong type, out of bounds, or not one of the choices.
         """
+        if self.kind == "camera":
+            parse_camera(str(value))
+            return str(value)
         if self.kind == "string":
             if value not in self.choices:
                 raise ParameterError(self.name, f"must be one of {', '.join(self.choices)}")
@@ -66,7 +81,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """One safetensors file under `models/weights/`, pinned by content."""
+    """One safetensors file in the card's folder, pinned by content."""
 
     name: str
     sha256: str
@@ -108,6 +123,17 @@ class ModelCard:
     # How far, in diameters, 98 of 100 points may move with what else is in the batch: its size
     # decides how matrix products are rounded.
     tolerance: float = 1e-3
+    # Name of a licence that the operator must accept before the model is served; "" is none.
+    accept: str = ""
+    folder: str = ""  # of the weights; "" is `models/weights/`
+
+    def refusal(self, accepted: Collection[str]) -> str | None:
+        """Why no machine may serve it, where `accepted` are the names of licences; or None."""
+        if not self.weights:
+            return "no weights are published for this model yet"
+        if self.accept and self.accept not in accepted:
+            return f"its licence, {self.accept}, has not been accepted"
+        return None
 
     def parameter(self, name: str) -> Parameter | None:
         return next((item for item in self.parameters if item.name == name), None)
@@ -170,5 +196,21 @@ CANDIDATES = Parameter(
     8,
     description="objects to sample, of which the one that fits the picture's outline best is kept",
 )
+LABEL = Parameter(
+    "label",
+    "integer",
+    0,
+    0,
+    54,
+    description="class of object, for models that were trained on classes; the model's document "
+    "lists them",
+)
+CAMERA = Parameter(
+    "camera",
+    "camera",
+    "auto",
+    description="auto, or JSON: elevation (degrees) and distance (object diameters), or R, T and "
+    "focal",
+)
 # Every parameter there is; a card takes those that its model has, perhaps with other defaults.
-PARAMETERS = (NUM_POINTS, SEED, STEPS, SAMPLER, GUIDANCE_SCALE, CANDIDATES)
+PARAMETERS = (NUM_POINTS, SEED, STEPS, SAMPLER, GUIDANCE_SCALE, CANDIDATES, LABEL, CAMERA)

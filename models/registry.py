@@ -35,5 +35,37 @@ def build(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> 
             from models.diffusion.bozzetto import load_bozzetto
 
             return cast(Reconstructor, load_bozzetto(card, tensors, device))
+        case "dpm":
+            from models.diffusion.dpm import load_dpm
+
+            return cast(Reconstructor, load_dpm(card, tensors, device))
+        case "colored_shape":
+            from models.diffusion.colored_shape import load_colored_shape
+
+            return cast(Reconstructor, load_colored_shape(card, tensors, device))
+        case "gecco":
+            from models.diffusion.gecco import load_gecco
+
+            return cast(Reconstructor, load_gecco(card, tensors, device))
+        case "buildiff":
+            from models.diffusion.buildiff import load_buildiff
+
+            return cast(Reconstructor, load_buildiff(card, tensors, device))
+        case "pointe":
+            from models.diffusion.pointe import load_pointe
+
+            return cast(Reconstructor, load_pointe(card, tensors, device))
+        case "pc2":
+            from models.diffusion.pc2 import load_pc2
+
+            return cast(Reconstructor, load_pc2(card, tensors, device))
+        case "ccd3dr":
+            from models.diffusion.ccd3dr import load_ccd3dr
+
+            return cast(Reconstructor, load_ccd3dr(card, tensors, device))
+        case "dit3d":
+            from models.diffusion.dit3d import load_dit3d
+
+            return cast(Reconstructor, load_dit3d(card, tensors, device))
         case _:
             assert_never(card.family)

@@ -131,9 +131,13 @@ def _words(text: str) -> list[str]:
     return text.split(",")
 
 
-def run(args: argparse.Namespace) -> list[Point]:
-    """Measure the curve and write its file after each point. Raises ParameterError."""
-    params = settings(get_card(args.model), args)
+def run(
+    args: argparse.Namespace, params: list[SamplingParams] | None = None, kind: str = "curve"
+) -> list[Point]:
+    """Measure the curve and write its file, KIND-MODEL.json, after each point; at `params`, or at
+    the steps and samplers of `args`. Raises ParameterError."""
+    if params is None:
+        params = settings(get_card(args.model), args)
     model = served_model(args.model, args.num_points, weights=args.weights).model
     pack = MeshPack.load(args.pack, args.manifest, args.cache)
     parts = split(pack)
@@ -161,7 +165,7 @@ def run(args: argparse.Namespace) -> list[Point]:
         points.append(point)
         report = {**stated, "peak_memory_bytes": peak_memory_bytes()}
         report["points"] = [asdict(found) for found in points]
-        write(report, args.results / f"curve-{args.model}.json")
+        write(report, args.results / f"{kind}-{args.model}.json")
         print(markdown([point]).splitlines()[-1], flush=True)
     return points
 

@@ -22,7 +22,9 @@ from models.contract import (
     State,
 )
 from models.diffusion.bozzetto import Bozzetto
+from models.encoders.own import IMAGE_SIZE, OWN_PREFIX
 from models.errors import WeightsError
+from models.feedforward.draft import DraftConfig, DraftNet
 from models.foreground import crop_foreground
 from models.registry import build, load
 from tests.models.pictures import compose
@@ -49,8 +51,49 @@ def random_tensors(card: ModelCard) -> dict[str, Tensor]:
                 from models.diffusion.network import CONFIGS, BozzettoNet
 
                 return BozzettoNet(CONFIGS[card.id]).state_dict()
+            case "pc2" | "ccd3dr":
+                from models.diffusion.ccd3dr import Ccd3drNet
+                from models.diffusion.pc2 import NETWORKS as PC2
+                from models.diffusion.pc2 import Pc2Net
+
+                kind = Pc2Net if card.family == "pc2" else Ccd3drNet
+                return with_own_encoder(kind(PC2[card.network]))
+            case "dpm":
+                from models.diffusion.dpm import NETWORKS
+                from models.diffusion.dpm_network import DpmNet
+
+                return with_own_encoder(DpmNet(NETWORKS[card.network]))
+            case "colored_shape":
+                from models.diffusion.view_network import COLORED, ViewNet
+
+                return with_own_encoder(ViewNet(COLORED))
+            case "gecco":
+                from models.diffusion.view_network import POINTS, ViewNet
+
+                return with_own_encoder(ViewNet(POINTS))
+            case "buildiff":
+                from models.diffusion.buildiff import NETWORKS as BUILDIFF
+                from models.diffusion.buildiff import BuildiffNet
+
+                return with_own_encoder(BuildiffNet(BUILDIFF[card.network]))
+            case "pointe":
+                from models.diffusion.pointe import NETWORKS as POINTE
+                from models.diffusion.pointe import PointENet
+
+                return with_own_encoder(PointENet(POINTE[card.network]))
+            case "dit3d":
+                from models.diffusion.dit3d import NETWORKS as DIT3D
+                from models.diffusion.dit3d import PicturedNet
+
+                return with_own_encoder(PicturedNet(DIT3D[card.network]))
             case _:
                 assert_never(card.family)
+
+
+def with_own_encoder(net: torch.nn.Module) -> dict[str, Tensor]:
+    """A system's untrained network behind the frozen encoder, as their files hold them."""
+    encoder = DraftNet(DraftConfig(image_size=IMAGE_SIZE)).state_dict()
+    return encoder | {OWN_PREFIX + name: value for name, value in net.state_dict().items()}
 
 
 @pytest.fixture(scope="module", params=CASES)

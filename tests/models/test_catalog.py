@@ -37,7 +37,27 @@ def test_form_text_becomes_values_of_the_parameters_own_types():
         "sampler": "heun",
         "guidance_scale": 2.5,
         "candidates": 4,
+        "label": 0,
+        "camera": "auto",
     }
+
+
+def test_a_camera_is_text_that_its_reader_takes():
+    text = '{"elevation": 20, "distance": 2.5}'
+    assert SAMPLES.resolve({"camera": text})["camera"] == text
+
+
+def test_steps_may_go_further_where_a_card_says_so():
+    card = replace(SAMPLES, parameters=(replace(STEPS, maximum=1000),))
+    assert card.resolve({"steps": "1000"}) == {"steps": 1000}
+
+
+def test_a_restricted_card_is_refused_until_its_licence_is_accepted():
+    card = replace(DRAFT, accept="theirs")
+    assert "theirs" in (card.refusal(["other"]) or "")
+    assert card.refusal(["other", "theirs"]) is None
+    assert DRAFT.refusal([]) is None
+    assert "no weights" in (replace(card, weights=()).refusal(["theirs"]) or "")
 
 
 def test_a_card_may_have_its_own_default():
@@ -59,6 +79,12 @@ def test_a_card_may_have_its_own_default():
         ("guidance_scale", "nan"),
         ("candidates", 0),
         ("candidates", 9),
+        ("label", -1),
+        ("label", 55),
+        ("label", "chair"),
+        ("camera", "nearby"),
+        ("camera", "{}"),
+        ("camera", '{"elevation": NaN, "distance": 2}'),
     ],
 )
 def test_what_is_out_of_bounds_is_refused_by_name(name, value):
@@ -67,7 +93,7 @@ def test_what_is_out_of_bounds_is_refused_by_name(name, value):
     assert error.value.field == name
 
 
-@pytest.mark.parametrize("name", ["steps", "sampler", "guidance_scale", "candidates"])
+@pytest.mark.parametrize("name", [item.name for item in PARAMETERS[2:]])
 def test_draft_samples_nothing(name):
     with pytest.raises(ParameterError, match="no such parameter"):
         DRAFT.resolve({name: 1})

@@ -16,5 +16,38 @@ def build_system(name: str, tables: dict[str, dict[str, Any]]) -> Objective:
         TypeError: a table holds an unknown name.
     """
     match name:
+        case "pointe-mini":
+            from training.systems.pointe import PointEObjective, PointETraining
+
+            return PointEObjective(PointETraining(**tables.get("pointe", {})))
+        case "pointe-mini-sdf":
+            from training.systems.pointe_sdf import SdfObjective, SdfTraining
+
+            return SdfObjective(SdfTraining(**tables.get("sdf", {})))
+        case "gecco-mini" | "colored-mini":
+            from training.systems.view import ViewObjective, ViewTraining
+
+            return ViewObjective(name, ViewTraining(**tables.get("diffusion", {})))
+        case "buildiff-mini-encoder":
+            from training.systems.buildiff import AutoEncoderObjective, AutoEncoderTraining
+
+            return AutoEncoderObjective(AutoEncoderTraining(**tables.get("encoder", {})))
+        case "buildiff-mini":
+            from training.systems.buildiff import BuildiffObjective, BuildiffTraining
+
+            return BuildiffObjective(BuildiffTraining(**tables.get("buildiff", {})))
+        case "pc2-mini" | "ccd3dr-mini":
+            from training.systems.pc2 import Pc2Objective, Pc2Training
+
+            config = Pc2Training(**tables.get("pc2", {}))
+            return Pc2Objective(config, is_centred=name == "ccd3dr-mini")
+        case "dpm-mini":
+            from training.systems.dpm import DpmObjective, DpmTraining
+
+            return DpmObjective(DpmTraining(**tables.get("dpm", {})))
+        case "dit3d-mini":
+            from training.systems.dit3d import Dit3dObjective, Dit3dTraining
+
+            return Dit3dObjective(Dit3dTraining(**tables.get("dit3d", {})))
         case _:
             raise ValueError(f"no model {name!r} to train")

@@ -1,0 +1,116 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.systems import ENCODER, PARAMETERS, PICTURE
+from models.catalog import CATALOG
+from models.errors import ParameterError
+from tests.training.shapes import pack_mesh
+from tests.training.shapes import sphere as sphere_mesh
+from training import compare, curve
+from training.baselines import sphere
+from training.comparison_picture import draw
+from training.dataset import validation_picture
+
+PAGE = compare.PAGE.read_text()
+
+
+def written(results, model, kind="cpu", **figures):
+    hardware = {"processor": "abacus", "load_1_min": 0.1, "versions": {"torch": "9"}, "gpu": "H200"}
+    content = {f"{model}: {name}": value for name, value in figures.items()}
+    text = json.dumps({"hardware": hardware, "figures": content})
+    (results / f"systems-{kind}.json").write_text(text)
+
+
+def row(text, start):
+    """Cells of the first row that starts so: presets stand before published sizes."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_page_says_what_the_results_say():
+    assert compare.insert(PAGE, compare.RESULTS) == PAGE, "run `python -m training.compare`"
+
+
+def test_no_system_is_left_out():
+    missing = {card.id for card in CATALOG.values()} - {s.model for s in compare.SYSTEMS}
+    assert not missing
+    text = compare.render(compare.RESULTS)
+    for system in compare.SYSTEMS:
+        assert row(text, system.name)[1] == f"`{system.model}`"
+
+
+def test_without_results_every_cell_says_so(tmp_path):
+    text = compare.render(tmp_path)
+    assert set(row(text, "Bozzetto")[2:]) == {"not measured"}
+    untrained = [card.id for card in CATALOG.values() if not card.weights]
+    for system in compare.SYSTEMS:
+        quality = row(text, f"{system.name} (`{system.model}`)")[1:]
+        expected = "not trained" if system.model in untrained else "not measured"
+        assert set(quality) == {expected}, system
+
+
+def test_measured_figures_stand_in_their_cells(tmp_path):
+    written(tmp_path, "draft", **{PARAMETERS: 7.25, ENCODER: 5.5, PICTURE: 0.123})
+    score = {"overall": 0.25}
+    st = {"cd": score, "f@0.02": score, "f@0.05": score}
+    results = {f"draft, track {t}": {"pictures": 4, "st": st} for t in "AB"}
+    (tmp_path / "evaluation-draft-val.json").write_text(json.dumps({"results": results}))
+    text = compare.render(tmp_path)
+    speed = row(text, "Bozzetto, one pass")
+    assert speed[2] == "1.75 + 5.50"
+    assert speed[5:7] == ["0.12", "not measured"]
+    quality = row(text, "Bozzetto, one pass (`draft`)")
+    assert quality[1:] == ["0.2500", "0.250", "0.250"] * 2 + ["4"]
+
+
+def test_a_study_of_steps_has_its_table(tmp_path):
+    means = {"cd": 0.04, "f@0.02": 0.3, "f@0.05": 0.7}
+    points = [{"sampler": "ddim", "steps": n, "means": means, "seconds": 1.5} for n in (16, 1000)]
+    report = {"model": "x-mini", "objects": 6, "points": points}
+    (tmp_path / "steps-x-mini.json").write_text(json.dumps(report))
+    lines = [line for line in compare.render(tmp_path).splitlines() if "`x-mini`" in line]
+    assert lines[1] == "| `x-mini` | 6 | ddim | 1000 | 0.0400 | 0.300 | 0.700 | 1.50 |"
+
+
+def test_a_study_takes_few_and_many_steps(tmp_path, monkeypatch):
+    seen: dict[str, Any] = {}
+
+    def run(args, params, kind):
+        seen.update(args=args, kind=kind, params=params)
+
+    monkeypatch.setattr(curve, "run", run)
+    model = next(s.model for s in compare.SYSTEMS if steps(s.model) >= 1000)
+    options = ["--steps", model, "--objects", "3", "--results", str(tmp_path)]
+    compare.study(compare.parse(options))
+    found = [(item.sampler, item.steps) for item in seen["params"]]
+    assert found == [("ddim", 16), ("ddim", 32), ("ddim", 64), ("ddim", 1000), ("ddpm", 1000)]
+    assert (seen["kind"], seen["args"].objects, seen["args"].results) == ("steps", 3, tmp_path)
+
+
+def steps(model: str) -> float:
+    card = CATALOG.get(model)
+    parameter = None if card is None else card.parameter("steps")
+    return 0 if parameter is None else parameter.maximum or 0
+
+
+def test_a_model_without_steps_has_no_study():
+    with pytest.raises(ParameterError, match="no such parameter"):
+        compare.study(compare.parse(["--steps", "draft"]))
+
+
+def test_a_column_for_each_model_and_a_row_for_each_picture(tmp_path):
+    mesh = pack_mesh(*sphere_mesh(0.5, 24))
+    shown = [validation_picture(mesh, 0, np.random.default_rng(k), 96, 512) for k in range(2)]
+    path = tmp_path / "deep" / "sheet.png"
+    draw(shown, {"one": [sphere(0.4, 300)] * 2, "two": [sphere(0.2, 300)] * 2}, path)
+    with Image.open(path) as sheet:
+        assert sheet.size == (4 * 160, 24 + 2 * 160)
+
+
+def test_only_trained_models_are_drawn():
+    assert {"bozzetto-xs", "draft"} <= {system.model for system in compare.ready()}
+    assert all(CATALOG[system.model].weights for system in compare.ready())
