@@ -46,20 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_generate(commands.add_parser("generate", help="pictures to files, without a server"))
 
-    models = commands.add_parser("models", help="what can be run")
-    actions = models.add_subparsers(required=True, metavar="ACTION")
-    for name, text in (
-        ("list", "all models, and whether their weights are here"),
-        ("verify", "check the weights against their pinned sha256"),
-        ("pull", "fetch weights that do not ship with the package"),
-        ("convert", "turn an author's published checkpoint into safetensors"),
-    ):
-        action = actions.add_parser(name, help=text)
-        if name != "list":
-            action.add_argument("model", nargs="*", help="ids; all if none is given")
-        if name == "convert":
-            action.add_argument("--checkpoint", type=Path, help="the author's file")
-        action.set_defaults(run=_models, action=name)
+    _add_models(commands.add_parser("models", help="what can be run"))
     return parser
 
 
@@ -70,6 +57,38 @@ def _add_listen_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, help="pictures, results and queue (default data)")
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listed = actions.add_parser("list", help="all models, and whether their weights are here")
+    verified = actions.add_parser("verify", help="check the weights against their pinned sha256")
+    pulled = actions.add_parser("pull", help="fetch a published checkpoint, and convert it")
+    converted = actions.add_parser(
+        "convert", help="turn an author's published checkpoint into safetensors"
+    )
+    for action in (verified, pulled):
+        action.add_argument("model", nargs="*", help="ids; verify takes all if none is given")
+    converted.add_argument("system", help="pc2, dit3d, pointe, gecco or dpm")
+    converted.add_argument(
+        "checkpoint",
+        nargs="+",
+        type=Path,
+        help="the authors' file; several where networks come in files of their own",
+    )
+    converted.add_argument("--id", dest="model_id", help="of the model (default: from the file)")
+    for action in (pulled, converted):
+        action.add_argument("--member", help="which file, of an archive of several")
+        action.add_argument(
+            "--accept-licence",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a licence that you have read and accept",
+        )
+    for action in (listed, verified, pulled, converted):
+        _add_data_dir(action)
+        action.set_defaults(run=_models, action=action.prog.rsplit(" ", 1)[-1])
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -88,12 +107,16 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-points", type=int, help="points of the cloud, 256 to 16384")
     parser.add_argument("--seed", type=int, help="same seed, same object; drawn if not given")
     sampling = parser.add_argument_group("for models that sample")
-    sampling.add_argument("--steps", type=int, help="of the sampler, 1 to 64")
+    sampling.add_argument(
+        "--steps", type=int, help="of the sampler; the model says how many at most"
+    )
     sampling.add_argument("--sampler", help=", ".join(SAMPLERS))
     sampling.add_argument(
         "--guidance-scale", type=float, help="how much more the picture counts; 1 is off"
     )
     sampling.add_argument("--candidates", type=int, help="sample so many, keep the best; 1 to 8")
+    sampling.add_argument("--label", type=int, help="class of object, of models of classes")
+    sampling.add_argument("--camera", help="auto, or JSON that describes it")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--mesh", action="store_const", const="mesh", dest="kind")
     kind.add_argument("--points", action="store_const", const="points", dest="kind")
@@ -137,9 +160,9 @@ def _generate(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from service.commands import models
+    from service.model_commands import models
 
-    return models(arguments.action, tuple(getattr(arguments, "model", ())))
+    return models(arguments)
 
 
 def _port(text: str) -> int:

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from models.catalog import CATALOG, ModelCard, get_card
-from models.checkpoints import read_verified
 from models.errors import (
+    LicenceError,
     ModelError,
     NoForegroundError,
     ParameterError,
     UnknownModelError,
-    WeightsError,
 )
+from models.local_catalog import add_local
 from service.settings import Settings, UnknownSettingError, get_settings
 
 DONE, FAILED, BAD_INPUT, CANNOT_START = 0, 1, 2, 3
+LICENCE_HINT = "Once you have read and accept it, name it in BOZZETTO_MODELS__ACCEPTED_LICENCES."
 
 
 class CommandError(Exception):
@@ -42,25 +42,34 @@ def say(line: str) -> None:
 
 
 def serve(host: str | None, port: int | None, data_dir: Path | None) -> int:
+    try:
+        settings = settings_from(host, port, data_dir)
+        add_local_models(settings)
+    except CommandError as error:
+        complain(error, error.hint)
+        return CANNOT_START
+    # Only now: the form's fields are described by the catalogue.
     from service.serve import StartError, serve
 
     try:
-        return serve(settings_from(host, port, data_dir), say)
+        return serve(settings, say)
     except StartError as error:
-        complain(error, error.hint)
-    except CommandError as error:
         complain(error, error.hint)
     return CANNOT_START
 
 
 def gateway(host: str | None, port: int | None, data_dir: Path | None) -> int:
+    try:
+        settings = settings_from(host, port, data_dir)
+        add_local_models(settings)
+    except CommandError as error:
+        complain(error, error.hint)
+        return CANNOT_START
     from service.serve import StartError, run_gateway
 
     try:
-        return run_gateway(settings_from(host, port, data_dir), say)
+        return run_gateway(settings, say)
     except StartError as error:
-        complain(error, error.hint)
-    except CommandError as error:
         complain(error, error.hint)
     return CANNOT_START
 
@@ -101,6 +110,8 @@ def generate(arguments: argparse.Namespace) -> int:
         sampler=arguments.sampler,
         guidance_scale=arguments.guidance_scale,
         candidates=arguments.candidates,
+        label=arguments.label,
+        camera=arguments.camera,
         kind=arguments.kind,
         remove_background=arguments.remove_background,
         target_faces=arguments.target_faces,
@@ -110,7 +121,12 @@ def generate(arguments: argparse.Namespace) -> int:
     )
     try:
         targets = plan(options)
-        generator = Generator(options, settings_from(None, None, None))
+        settings = settings_from(None, None, None)
+        add_local_models(settings)
+        generator = Generator(options, settings)
+    except LicenceError as error:
+        complain(error, LICENCE_HINT)
+        return CANNOT_START
     except (BadRequest, ParameterError, UnknownModelError) as error:
         complain(error)
         return BAD_INPUT
@@ -173,51 +189,10 @@ def _told() -> Iterator[None]:
         raise CommandError(BAD_INPUT, f"{error.filename or ''}: {error.strerror}") from error
 
 
-def models(action: str, ids: tuple[str, ...]) -> int:
-    try:
-        cards = [get_card(model) for model in ids] or list(CATALOG.values())
-    except UnknownModelError as error:
-        complain(error)
-        return BAD_INPUT
-    match action:
-        case "list":
-            for card in cards:
-                say(_describe(card))
-            return DONE
-        case "verify":
-            return max([_verify(card) for card in cards], default=DONE)
-        case "pull":
-            for card in cards:
-                say(f"{card.id}: nothing to pull, its weights ship with the package")
-            return DONE
-        case _:
-            named = ", ".join(card.id for card in cards)
-            complain(
-                f"no converter for {named}",
-                "The models of this version were trained by this project; their weights ship "
-                "with the package as safetensors.",
-            )
-            return BAD_INPUT
-
-
-def _describe(card: ModelCard) -> str:
-    size = sum(file.bytes for file in card.weights) / 1e6
-    weights = f"weights {size:.1f} MB, {card.licence.weights}" if card.weights else "no weights"
-    return f"{card.id:12} {card.task:18} {weights:32} {card.description}"
-
-
-def _verify(card: ModelCard) -> int:
-    if not card.weights:
-        complain(f"{card.id}: no weights are published for this model yet")
-        return CANNOT_START
-    try:
-        for file in card.weights:
-            read_verified(file)
-            say(f"{card.id}: {file.name} is as pinned, sha256 {file.sha256}")
-    except WeightsError as error:
-        complain(f"{card.id}: {error}", "Install the package again.")
-        return CANNOT_START
-    return DONE
+def add_local_models(settings: Settings) -> None:
+    """Before anything looks into the catalogue. What is wrong with one is said and no more."""
+    for problem in add_local(settings.data_dir):
+        complain(f"left out: {problem}")
 
 
 def settings_from(host: str | None, port: int | None, data_dir: Path | None) -> Settings:

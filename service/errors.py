@@ -25,6 +25,12 @@ CATALOGUE: Final[dict[str, ErrorInfo]] = {
         401, "API key missing or wrong", False, "Send Authorization: Bearer <api key>."
     ),
     "forbidden": ErrorInfo(403, "Not allowed", False, "This caller may not do that."),
+    "licence_not_accepted": ErrorInfo(
+        403,
+        "Licence not accepted",
+        False,
+        "The operator can accept it, by its name, in BOZZETTO_MODELS__ACCEPTED_LICENCES.",
+    ),
     "origin_not_allowed": ErrorInfo(
         403,
         "Origin not allowed",
@@ -126,7 +132,7 @@ class ServiceError(Exception):
     ServiceError
     +- BadRequestError            400 bad_request, upload_stalled
     +- UnauthorizedError          401 unauthorized
-    +- ForbiddenError             403 forbidden, origin_not_allowed
+    +- ForbiddenError             403 forbidden, licence_not_accepted, origin_not_allowed
     +- NotFoundError              404 not_found
     +- ConflictError              409 conflict, already_final, not_final, not_ready
     +- GoneError                  410 expired, preview_gone

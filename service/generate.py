@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from models.catalog import DEFAULT_MODEL, ModelCard, ParameterValue, get_card
-from models.errors import ModelError, ParameterError
+from models.errors import LicenceError, ModelError, ParameterError
 from service.jobs import TARGET_FACES, TEXTURE_SIZE, Compression
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.contract import Result
     from service.worker.engine import EngineJob, Look
-    from service.worker.main import LoadModel
+    from service.worker.loading import LoadModel
     from service.worker.pipeline import Output
 
 Kind = Literal["mesh", "points"]
@@ -49,6 +49,8 @@ class Options:
     sampler: str | None = None
     guidance_scale: float | None = None
     candidates: int | None = None
+    label: int | None = None
+    camera: str | None = None
     kind: Kind | None = None
     remove_background: Literal["auto", "always", "never"] = "auto"
     target_faces: int | None = None
@@ -115,6 +117,8 @@ def resolve(card: ModelCard, options: Options) -> dict[str, ParameterValue]:
         "sampler": options.sampler,
         "guidance_scale": options.guidance_scale,
         "candidates": options.candidates,
+        "label": options.label,
+        "camera": options.camera,
     }
     params = card.resolve({name: value for name, value in asked.items() if value is not None})
     if params["seed"] == -1:
@@ -134,7 +138,8 @@ class Generator:
     """A model that is loaded once, for any number of pictures.
 
     Raises:
-        ModelError: the model is unknown or its weights cannot be loaded.
+        ModelError: the model is unknown, its licence is not accepted, or its weights cannot be
+            loaded.
     """
 
     def __init__(
@@ -142,6 +147,9 @@ class Generator:
     ) -> None:
         self._card = get_card(options.model)
         self._params = resolve(self._card, options)
+        if self._card.accept not in ("", *settings.models.accepted_licences):
+            reason = self._card.refusal(settings.models.accepted_licences)
+            raise LicenceError(self._card.accept, f"{self._card.id}: {reason}")
         self._options = options
         self._max_pixels = settings.uploads.max_pixels
         import torch

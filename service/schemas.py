@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from models.card import ParameterKind
 from models.catalog import DEFAULT_MODEL, ModelCard, ParameterValue
 from service.jobs import ACTIVE, Artifact, Job, JobState, Progress
 from service.queue.contract import QueuePlace
@@ -173,11 +174,16 @@ class LicenceObject(Schema):
     code: str
     weights: str
     outputs: str
+    accept: str | None = Field(
+        description="Name of a licence that the operator must accept before it is served."
+    )
 
 
 class ParameterObject(Schema):
     name: str
-    kind: Literal["integer", "number", "string"]
+    kind: ParameterKind = Field(
+        description="`camera` is a string: `auto`, or a JSON object that describes one."
+    )
     default: ParameterValue
     minimum: float | None
     maximum: float | None
@@ -213,9 +219,10 @@ class ModelObject(Schema):
     sources: list[str]
     default: bool = Field(description="It is the model of a submit that names none.")
     ready: bool = Field(description="A live worker serves it now.")
+    reason: str | None = Field(description="Why it is not ready, where no wait will change that.")
 
     @classmethod
-    def of(cls, card: ModelCard, *, ready: bool) -> "ModelObject":
+    def of(cls, card: ModelCard, *, ready: bool, reason: str | None = None) -> "ModelObject":
         return cls(
             id=card.id,
             family=card.family,
@@ -226,6 +233,7 @@ class ModelObject(Schema):
                 code=card.licence.code,
                 weights=card.licence.weights,
                 outputs=card.licence.outputs,
+                accept=card.accept or None,
             ),
             parameters=[
                 ParameterObject(
@@ -254,7 +262,8 @@ class ModelObject(Schema):
             ],
             sources=list(card.sources),
             default=card.id == DEFAULT_MODEL,
-            ready=ready,
+            ready=ready and reason is None,
+            reason=reason,
         )
 
 

@@ -58,7 +58,9 @@ class WorkerSettings(Section):
         description="Jobs in one network evaluation; as many of each model are held at once.",
     )
     models: tuple[str, ...] = Field(
-        (), description="Models that this worker serves. Empty: all that it can load."
+        (),
+        description="Models that this worker serves, all loaded at its start. Empty: all whose "
+        "weights are here, the default and `draft` loaded at the start, others by their first job.",
     )
     preview_every_s: float = Field(
         0.4,
@@ -67,6 +69,14 @@ class WorkerSettings(Section):
         description="Least seconds between two previews of a running job; 0 makes none.",
     )
     drain_s: float = Field(25.0, ge=0, description="Seconds to finish running jobs after SIGTERM.")
+
+
+class ModelSettings(Section):
+    accepted_licences: tuple[str, ...] = Field(
+        (),
+        description="Licences of restricted weights that you have read and accept, by the names "
+        "that `bozzetto models list` shows.",
+    )
 
 
 class GatewaySettings(Section):
@@ -97,6 +107,7 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     uploads: UploadSettings = UploadSettings()
     queue: QueueSettings = QueueSettings()
+    models: ModelSettings = ModelSettings()
     worker: WorkerSettings = WorkerSettings()
     gateway: GatewaySettings = GatewaySettings()
 

@@ -1,5 +1,6 @@
 """What FastAPI cannot see by itself, for the OpenAPI document: request bodies and problems."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from models.catalog import CATALOG, DEFAULT_MODEL, Parameter
@@ -22,29 +23,41 @@ def problems(*statuses: int) -> Responses:
     return described
 
 
-def _parameter_schema(parameter: Parameter) -> dict[str, Any]:
+def _parameter_schema(parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Of one parameter as several models have it: the first one's default and words, the widest
+    bounds, and all choices."""
+    first = parameters[0]
     schema: dict[str, Any] = {
-        "type": parameter.kind,
-        "default": parameter.default,
-        "description": parameter.description,
+        "type": "string" if first.kind == "camera" else first.kind,
+        "default": first.default,
+        "description": first.description,
     }
-    if parameter.minimum is not None:
-        schema["minimum"] = parameter.minimum
-    if parameter.maximum is not None:
-        schema["maximum"] = parameter.maximum
-    if parameter.choices:
-        schema["enum"] = list(parameter.choices)
+    lows, highs = [item.minimum for item in parameters], [item.maximum for item in parameters]
+    if (low := _widest(lows, min)) is not None:
+        schema["minimum"] = low
+    if (high := _widest(highs, max)) is not None:
+        schema["maximum"] = high
+    if first.choices:
+        schema["enum"] = list(
+            dict.fromkeys(choice for item in parameters for choice in item.choices)
+        )
     return schema
 
 
+def _widest(bounds: list[float | None], of: Callable[[list[float]], float]) -> float | None:
+    known = [bound for bound in bounds if bound is not None]
+    return of(known) if len(known) == len(bounds) else None
+
+
 def _field_schemas() -> dict[str, dict[str, Any]]:
-    """Job fields, then the parameters of all models, with the bounds of the first that has it;
-    the default model comes first."""
-    schemas = dict(JOB_FIELDS)
+    """Job fields, then the parameters of all models, as wide as the widest of them; a model's card
+    has its own bounds. The default model's stand first."""
+    by_name: dict[str, list[Parameter]] = {}
     for card in sorted(CATALOG.values(), key=lambda card: card.id != DEFAULT_MODEL):
         for parameter in card.parameters:
-            schemas.setdefault(parameter.name, _parameter_schema(parameter))
-    return schemas
+            by_name.setdefault(parameter.name, []).append(parameter)
+    parameters = {name: _parameter_schema(items) for name, items in by_name.items()}
+    return JOB_FIELDS | parameters
 
 
 _FILE = {"type": "string", "format": "binary"}

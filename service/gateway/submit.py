@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from starlette.datastructures import UploadFile
 
 from models import images
+from models.catalog import ModelCard
 from models.errors import ImageError, ImageTooLargeError, ImageTypeError
-from service.errors import ServiceError, UnprocessableError, UnsupportedTypeError
+from service.errors import ForbiddenError, ServiceError, UnprocessableError, UnsupportedTypeError
 from service.gateway.dependencies import Gateway
 from service.gateway.fields import Wish
 from service.gateway.problems import as_service_error
@@ -45,6 +46,7 @@ async def submit(
     Raises:
         ServiceError: whatever was wrong, in the words of the HTTP contract.
     """
+    check_servable(wish.card, gateway.settings.models.accepted_licences)
     _check_number(upload, wish)
     job_id = new_job_id()
     try:
@@ -82,6 +84,21 @@ async def discard(store: Store, job_id: str) -> None:
         await asyncio.to_thread(store.delete_prefix, f"{job_id}/")
     except StoreError as error:
         logger.warning("files were left behind: %s", error, extra={"job_id": job_id})
+
+
+def check_servable(card: ModelCard, accepted: Collection[str]) -> None:
+    """A model that no worker may serve takes no jobs: they would wait for ever.
+
+    Raises:
+        ForbiddenError: its licence has not been accepted.
+        UnprocessableError: this version has no weights for it.
+    """
+    refusal = card.refusal(accepted)
+    if refusal is None:
+        return
+    if not card.weights:
+        raise UnprocessableError(f"{card.id}: {refusal}", field="model", code="unknown_model")
+    raise ForbiddenError(f"{card.id}: {refusal}", code="licence_not_accepted")
 
 
 def _check_number(upload: Upload, wish: Wish) -> None:

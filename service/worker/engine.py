@@ -163,9 +163,9 @@ class Engine:
     @torch.inference_mode()
     def _encode(self, group: Batch) -> None:
         """Conditioning and state of jobs that have just been let in, all at once."""
-        model = self._models[group.model]
         jobs = [self._jobs[job] for job in group.jobs]
         try:
+            model = self._models[group.model]  # may have to be loaded first
             images = PreparedImages(torch.cat([job.images.rgba for job in jobs]))
             conditioning = model.encode(images)
             for row, job in enumerate(jobs):

@@ -45,6 +45,7 @@ class Keeper:
     def say_ready(self, models: Iterable[str]) -> None:
         """The heartbeat names these models from now on; a ready worker that holds jobs is busy."""
         self._models, self._phase = tuple(models), "ready"
+        self._told = None  # whatever it said before, it did not name these
         self._wake.set()
 
     def say_draining(self) -> None:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Collection
 import torch
 
 from models import registry
-from models.catalog import CATALOG, ModelCard, get_card
-from models.contract import Reconstructor
 from models.errors import ModelError
+from models.local_catalog import add_local
 from service.queue.contract import QueueError, WorkerQueue
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import Settings
@@ -25,6 +24,7 @@ from service.worker.engine import DeviceLostError, Engine
 from service.worker.held import HeldJobs, Stop
 from service.worker.janitor import clean
 from service.worker.keeper import Keeper
+from service.worker.loading import LoadModel, choose_models
 from service.worker.reporter import Reporter
 from service.worker.runner import JobRunner
 from service.worker.scheduler import room
@@ -38,8 +38,6 @@ LOOK_S = 0.025  # between looks for jobs of other models while one has all that 
 DRAIN_LOOK_S = 0.5  # between looks whether to drain while there is no room at all
 HANDING_BACK_S = 2.0  # for jobs that are told to stop when the drain's time is over
 
-LoadModel = Callable[[ModelCard, torch.device], Reconstructor]
-
 _log = logging.getLogger("bozzetto.worker")
 
 
@@ -51,6 +49,7 @@ class Worker:
     ) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._settings = settings.worker
+        self._accepted = settings.models.accepted_licences
         self._queue = queue
         self._store = store
         self._load_model = load_model
@@ -88,46 +87,31 @@ class Worker:
         """Returns an exit code.
 
         Raises:
-            ModelError: a model that the settings name cannot be loaded, or none at all.
+            ModelError: a model that the settings name cannot be loaded, or none can.
         """
         self._in_thread("keeper", self._keeper.run)
         try:
-            models = self._load()
+            models = choose_models(
+                self._settings.models, self._accepted, self._load_model, self._device
+            )
         except ModelError:
             self._keeper.stop()
             raise
         engine = Engine(models, self._runner, self._settings.max_batch)
-        self._runner.use(engine, frozenset(models))
+        self._runner.use(engine, models)
         if warm:
-            warm_up(models)
+            warm_up(models.loaded)
         self._in_thread("engine", lambda: self._compute(engine))
         self._in_thread("reporter", self._reporter.run)
         self._in_thread("janitor", lambda: clean(self._queue, self._store, self._stopped))
         self._keeper.say_ready(models)
+        models.on_change = lambda: self._keeper.say_ready(models)
         _log.info("ready: %s on %s", ", ".join(models), self._device)
-        self._claim_until_drained(models.keys())
+        self._claim_until_drained(models)
         if not self._broken.is_set():
             self._hand_back()
         self._stop_threads(engine)
         return FAILED if self._broken.is_set() else DONE
-
-    def _load(self) -> dict[str, Reconstructor]:
-        """The models that the settings name, or as many of the catalogue as there are."""
-        named = self._settings.models
-        models: dict[str, Reconstructor] = {}
-        failures: list[ModelError] = []
-        for name in named or CATALOG:
-            start = time.monotonic()
-            try:
-                models[name] = self._load_model(get_card(name), self._device)
-            except ModelError as error:
-                _log.error("%s is not served: %s", name, error)
-                failures.append(error)
-            else:
-                _log.info("loaded %s in %.2f s", name, time.monotonic() - start)
-        if failures and (named or not models):
-            raise failures[0]
-        return models
 
     def _compute(self, engine: Engine) -> None:
         while not self._stopped.is_set():
@@ -135,8 +119,9 @@ class Worker:
 
     def _claim_until_drained(self, models: Collection[str]) -> None:
         while not (self._draining.is_set() or self._broken.is_set()):
-            free = self._room(models)
-            full = len(free) < len(models)
+            served = tuple(models)
+            free = self._room(served)
+            full = len(free) < len(served)
             leases = []
             if free:
                 # The queue cannot say when a full model has room again: no time to block there.
@@ -144,7 +129,7 @@ class Worker:
             for lease in leases:
                 self._runner.take(lease)
             if full and not leases:
-                self._wait_for_room(models, free)
+                self._wait_for_room(served, free)
 
     def _room(self, models: Collection[str]) -> dict[str, int]:
         """How many more jobs may come, of each model that can take any."""
@@ -218,6 +203,8 @@ def run_worker(
         tied: end at once when the parent process is gone.
     """
     configure_logging(settings.log_level)
+    for problem in add_local(settings.data_dir):
+        _log.error("left out: %s", problem)
     if settings.worker.threads:
         torch.set_num_threads(settings.worker.threads)
     queue = RedisWorkerQueue.from_url(url, settings.queue, prefix=settings.redis.prefix)

@@ -115,6 +115,8 @@ def sampling(card: ModelCard, params: dict[str, ParameterValue]) -> SamplingPara
         sampler=str(params.get("sampler", SAMPLER.default)),
         guidance_scale=float(params.get("guidance_scale", 1.0)),
         candidates=int(params.get("candidates", 1)),
+        label=int(params.get("label", 0)),
+        camera=str(params.get("camera", "auto")),
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -51,11 +51,11 @@ class JobRunner:
         self._reporter = reporter
         self._previews = Previews(store, reporter, preview_every_s)
         self._max_pixels = max_pixels
-        self._served: frozenset[str] = frozenset()
+        self._served: Collection[str] = ()
         self._preparing = ThreadPoolExecutor(PREPARING_THREADS, "prepare")
         self._finishing = ThreadPoolExecutor(FINISHING_THREADS, "finish")
 
-    def use(self, engine: Engine, served: frozenset[str]) -> None:
+    def use(self, engine: Engine, served: Collection[str]) -> None:
         self.engine, self._served = engine, served
 
     def take(self, lease: Lease) -> None:
@@ -120,7 +120,7 @@ class JobRunner:
         request = held.lease.job.request
         card = get_card(request.model)
         if card.id not in self._served:
-            raise WeightsError(f"this worker does not serve {card.id}")
+            raise WeightsError(f"this worker does not serve {card.id}: see BOZZETTO_WORKER__MODELS")
 
         def on_stage(stage: str) -> None:
             self._enter(held, stage)

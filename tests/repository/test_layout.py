@@ -29,6 +29,8 @@ BUILT = Path("service/gateway/static")  # from web/, by `make web`
 GENERATED = Path("clients/javascript/src/schema.ts")  # from the OpenAPI document
 CLIENT = Path("clients/python/src/bozzetto_client/__init__.py")  # its names are what users import
 MACHINE_PATH = re.compile(r"(?<![\w.:}-])/(?:work|root|home|tmp)/")
+# Reads authors' checkpoints in a child process, with an unpickler that knows no name but its own.
+RESTRICTED_READER = Path("models/unpickle.py")
 UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "joblib"}
 
 
@@ -111,8 +113,8 @@ def test_other_paths_are_not(text: str) -> None:
 
 
 def test_nothing_unpickles() -> None:
-    hits = {str(path): unsafe for path in python_files() if (unsafe := _unsafe_reads(_text(path)))}
-    assert not hits
+    hits = {path: unsafe for path in python_files() if (unsafe := _unsafe_reads(_text(path)))}
+    assert hits == {RESTRICTED_READER: ["pickle"]}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from models import registry
-from models.catalog import CATALOG, DEFAULT_MODEL, DRAFT
+from models.catalog import CATALOG, DEFAULT_MODEL
 from models.errors import WeightsError
 from service import cli
 from service.generate import BadRequest, Options, plan
@@ -186,6 +186,8 @@ def test_generate_goes_on_after_a_picture_that_fails(disc, blank, tmp_path, caps
         (("--model", "draft", "--sampler", "heun"), "sampler: draft has no such parameter"),
         (("--model", "draft", "--guidance-scale", 2), "guidance_scale: draft has no such"),
         (("--model", "draft", "--candidates", 2), "candidates: draft has no such parameter"),
+        (("--model", "draft", "--label", 2), "label: draft has no such parameter"),
+        (("--model", "draft", "--camera", "auto"), "camera: draft has no such parameter"),
         (("--model", "nope"), f"unknown model 'nope'; known: {', '.join(CATALOG)}"),
         (("--target-faces", 1), "target_faces: must be 100 to 200000"),
     ],
@@ -236,39 +238,6 @@ def test_generate_says_when_the_model_gives_nothing(disc, tmp_path, capsys):
 def test_a_bug_is_not_hidden(disc, tmp_path):
     with pytest.raises(RuntimeError, match="scripted"):
         bozzetto("generate", disc, "-o", tmp_path / "x.ply", "--seed", FINISH_SEED)
-
-
-def test_models_list(capsys):
-    assert bozzetto("models", "list") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(CATALOG)
-
-
-def test_models_verify_agrees_with_the_card(capsys):
-    code = bozzetto("models", "verify", "draft")
-
-    said = capsys.readouterr()
-    if DRAFT.weights:
-        assert code == 0
-        assert all(file.sha256 in said.out for file in DRAFT.weights)
-    else:
-        assert code == 3
-        assert "no weights" in said.err
-
-
-def test_models_pull_has_nothing_to_do(capsys):
-    assert bozzetto("models", "pull") == 0
-    assert "nothing to pull" in capsys.readouterr().out
-
-
-def test_models_convert_has_no_converter_yet(capsys):
-    assert bozzetto("models", "convert", "draft") == 2
-    assert "no converter for draft" in capsys.readouterr().err
-
-
-def test_models_unknown(capsys):
-    assert bozzetto("models", "verify", "nope") == 2
-    assert "unknown model" in capsys.readouterr().err
 
 
 def test_a_worker_alone_needs_a_queue(capfd):

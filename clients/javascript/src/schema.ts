@@ -393,6 +393,11 @@ export interface components {
             weights: string;
             /** Outputs */
             outputs: string;
+            /**
+             * Accept
+             * @description Name of a licence that the operator must accept before it is served.
+             */
+            accept: string | null;
         };
         /** Links */
         Links: {
@@ -484,6 +489,11 @@ export interface components {
              * @description A live worker serves it now.
              */
             ready: boolean;
+            /**
+             * Reason
+             * @description Why it is not ready, where no wait will change that.
+             */
+            reason: string | null;
         };
         /** ParameterObject */
         ParameterObject: {
@@ -491,9 +501,10 @@ export interface components {
             name: string;
             /**
              * Kind
+             * @description `camera` is a string: `auto`, or a JSON object that describes one.
              * @enum {string}
              */
-            kind: "integer" | "number" | "string";
+            kind: "integer" | "number" | "string" | "camera";
             /** Default */
             default: number | string;
             /** Minimum */
@@ -642,7 +653,7 @@ export interface operations {
     reconstruct: {
         parameters: {
             query?: {
-                model?: "bozzetto-xs" | "draft";
+                model?: "bozzetto-xs" | "draft" | "pc2-mini" | "ccd3dr-mini" | "buildiff-mini" | "dit3d-mini" | "colored-mini" | "pointe-mini" | "gecco-mini" | "dpm-mini";
                 outputs?: string;
                 remove_background?: "auto" | "always" | "never";
                 target_faces?: number;
@@ -654,10 +665,11 @@ export interface operations {
                 metadata?: string;
                 num_points?: number;
                 steps?: number;
-                sampler?: "ddim" | "euler" | "heun" | "dpmpp_2m" | "ddpm";
+                sampler?: "ddim" | "euler" | "heun" | "dpmpp_2m" | "ddpm" | "pndm";
                 guidance_scale?: number;
                 candidates?: number;
                 seed?: number;
+                camera?: string;
             };
             header?: {
                 /** @description `wait=N`: answer when the job has ended, N <= 60 s. */
@@ -682,7 +694,7 @@ export interface operations {
                      * @default bozzetto-xs
                      * @enum {string}
                      */
-                    model?: "bozzetto-xs" | "draft";
+                    model?: "bozzetto-xs" | "draft" | "pc2-mini" | "ccd3dr-mini" | "buildiff-mini" | "dit3d-mini" | "colored-mini" | "pointe-mini" | "gecco-mini" | "dpm-mini";
                     /**
                      * @description Comma list of files to make; default: the model's default_outputs.
                      * @example points.ply,mesh.glb
@@ -733,7 +745,7 @@ export interface operations {
                      * @default dpmpp_2m
                      * @enum {string}
                      */
-                    sampler?: "ddim" | "euler" | "heun" | "dpmpp_2m" | "ddpm";
+                    sampler?: "ddim" | "euler" | "heun" | "dpmpp_2m" | "ddpm" | "pndm";
                     /**
                      * @description how much more the picture counts than the model's idea of objects; 1 is off
                      * @default 1.5
@@ -749,6 +761,11 @@ export interface operations {
                      * @default -1
                      */
                     seed?: number;
+                    /**
+                     * @description auto, or JSON: elevation (degrees) and distance (object diameters), or R, T and focal
+                     * @default auto
+                     */
+                    camera?: string;
                 };
                 "image/png": string;
                 "image/jpeg": string;
@@ -792,7 +809,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description forbidden or origin_not_allowed */
+            /** @description forbidden or licence_not_accepted or origin_not_allowed */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1004,7 +1021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description forbidden or origin_not_allowed */
+            /** @description forbidden or licence_not_accepted or origin_not_allowed */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1089,7 +1106,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description forbidden or origin_not_allowed */
+            /** @description forbidden or licence_not_accepted or origin_not_allowed */
             403: {
                 headers: {
                     [name: string]: unknown;

@@ -34,6 +34,10 @@ export interface SubmitParams {
   sampler?: string;
   guidance_scale?: number;
   candidates?: number;
+  /** Class of object, for models that were trained on classes. */
+  label?: number;
+  /** "auto", or JSON that describes one. */
+  camera?: string;
   [parameter: string]: unknown;
 }
 

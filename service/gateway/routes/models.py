@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from models.catalog import CATALOG
+from models.catalog import CATALOG, ModelCard
 from service.errors import NotFoundError
 from service.gateway.dependencies import Gateway, GatewayParts
 from service.gateway.describe import problems
@@ -16,9 +16,7 @@ router = APIRouter(prefix="/models", tags=["models"])
 async def list_models(gateway: GatewayParts) -> ModelList:
     """All models of this version, served or not."""
     served = await _served(gateway)
-    return ModelList(
-        data=[ModelObject.of(card, ready=card.id in served) for card in CATALOG.values()]
-    )
+    return ModelList(data=[_object(gateway, card, served) for card in CATALOG.values()])
 
 
 @router.get("/{model_id}", responses=problems(404))
@@ -30,7 +28,12 @@ async def get_model(model_id: str, gateway: GatewayParts) -> ModelObject:
             f"no model {model_id[:64]}; known are {', '.join(CATALOG)}",
             hint="GET /models lists the models.",
         )
-    return ModelObject.of(card, ready=card.id in await _served(gateway))
+    return _object(gateway, card, await _served(gateway))
+
+
+def _object(gateway: Gateway, card: ModelCard, served: frozenset[str]) -> ModelObject:
+    reason = card.refusal(gateway.settings.models.accepted_licences)
+    return ModelObject.of(card, ready=card.id in served, reason=reason)
 
 
 async def _served(gateway: Gateway) -> frozenset[str]:

@@ -10,19 +10,26 @@ from pydantic import SecretStr
 from service.gateway.app import create_app
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
-from service.settings import GatewaySettings, QueueSettings, Settings, UploadSettings
+from service.settings import (
+    GatewaySettings,
+    ModelSettings,
+    QueueSettings,
+    Settings,
+    UploadSettings,
+)
 from service.store.local import LocalStore
 from tests.service.gateway.kit import Harness, MakeGateway
 
 
 def make_settings(root: Path, **sections: dict[str, Any]) -> Settings:
-    """Defaults, and what a test changes: `gateway=`, `queue=` and `uploads=` as dicts."""
+    """Defaults, and what a test changes: `gateway=`, `models=`, `queue=`, `uploads=` as dicts."""
     gateway = dict(sections.get("gateway", {}))
     if "api_keys" in gateway:
         gateway["api_keys"] = tuple(SecretStr(key) for key in gateway["api_keys"])
     return Settings(
         data_dir=root,
         gateway=GatewaySettings(**gateway),
+        models=ModelSettings(**sections.get("models", {})),
         queue=QueueSettings(**sections.get("queue", {})),
         uploads=UploadSettings(**sections.get("uploads", {})),
     )

@@ -166,7 +166,7 @@ async def test_models(gateway):
     assert listed["object"] == "list"
     (draft,) = [model for model in listed["data"] if model["id"] == "draft"]
     assert draft["ready"] is False
-    assert draft["licence"].keys() == {"code", "weights", "outputs"}
+    assert draft["licence"].keys() == {"code", "weights", "outputs", "accept"}
     assert draft["max_images"] == 1
     points = next(item for item in draft["parameters"] if item["name"] == "num_points")
     assert (points["minimum"], points["maximum"], points["default"]) == (256, 16_384, 4_096)

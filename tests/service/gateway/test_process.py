@@ -17,6 +17,7 @@ def test_no_heavy_imports():
     packages, models = json.loads(done.stdout)
     heavy = {"torch", "triton", "scipy", "skimage", "cv2", "trimesh", "safetensors", "httpx"}
     assert heavy.isdisjoint(packages)
-    light = {"models", "models.card", "models.catalog", "models.errors", "models.images"}
+    light = {"models", "models.cameras", "models.card", "models.catalog", "models.errors"}
+    light |= {"models.images"}
     assert {name for name in models if not name.startswith("models.cards")} == light
     assert "service" in packages

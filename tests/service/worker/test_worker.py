@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from models import catalog
-from models.catalog import DRAFT
+from models.catalog import DRAFT, WeightFile
 from models.errors import WeightsError
 from service.jobs import InputInfo, JobRequest, JobState, new_job_id
 from service.queue.redis_queue import RedisJobQueue
@@ -221,14 +221,51 @@ def load_only_draft(card, device) -> FakeModel:
     return FakeModel()
 
 
-def test_a_worker_serves_all_that_it_can_load(redis_url, tmp_path, other):
-    with Bench(redis_url, tmp_path, load_model=load_only_draft) as bench:
-        foreign = bench.submit(model=other)
+@pytest.fixture
+def only(monkeypatch) -> None:
+    """A catalogue of draft alone."""
+    for name in catalog.CATALOG.keys() - {"draft"}:
+        monkeypatch.delitem(catalog.CATALOG, name)
+
+
+def test_a_worker_serves_all_that_it_can_load(redis_url, tmp_path, monkeypatch, only):
+    missing = WeightFile("none", "0" * 64, 1)
+    foreign = dataclasses.replace(DRAFT, id="other", weights=(missing,))
+    monkeypatch.setitem(catalog.CATALOG, "other", foreign)
+    monkeypatch.setitem(catalog.CATALOG, "third", dataclasses.replace(DRAFT, id="third"))
+    with Bench(redis_url, tmp_path) as bench:
+        waiting = bench.submit(model="other")
         assert bench.wait(bench.submit()).state == JobState.SUCCEEDED
         served = bench.call(lambda queue: queue.stats()).served
-        assert bench.get(foreign).attempt == 0
+        assert bench.get(waiting).attempt == 0
 
-    assert served == {"draft"}
+    assert served == {"draft", "third"}
+
+
+def test_a_model_is_loaded_by_its_first_job(redis_url, tmp_path, only, other):
+    asked = []
+
+    def load(card, device) -> FakeModel:
+        asked.append(card.id)
+        return FakeModel(card)
+
+    with Bench(redis_url, tmp_path, load_model=load) as bench:
+        assert bench.wait(bench.submit()).state == JobState.SUCCEEDED
+        assert asked == ["draft"]
+        for _ in range(2):
+            assert bench.wait(bench.submit(model=other)).state == JobState.SUCCEEDED
+    assert asked == ["draft", other]
+
+
+def test_a_model_that_turns_out_not_to_load_is_served_no_more(redis_url, tmp_path, only, other):
+    with Bench(redis_url, tmp_path, load_model=load_only_draft) as bench:
+        job_id = bench.submit(model=other)
+        bench.wait(job_id, lambda job: job.attempt >= 1 and job.state == JobState.QUEUED)
+        end = time.monotonic() + PATIENCE_S
+        while bench.call(lambda queue: queue.stats()).served != {"draft"}:
+            assert time.monotonic() < end
+        assert bench.wait(bench.submit()).state == JobState.SUCCEEDED
+        assert bench.get(job_id).attempt == 1  # for another worker, which may have it
 
 
 @pytest.mark.parametrize("names", [("draft", "other"), ("other",)])
@@ -240,9 +277,8 @@ def test_a_named_model_that_cannot_be_loaded_stops_the_worker(redis_url, tmp_pat
     bench.queue.close()
 
 
-def test_no_model_at_all_stops_the_worker(redis_url, tmp_path, monkeypatch):
+def test_no_model_at_all_stops_the_worker(redis_url, tmp_path, monkeypatch, other):
     monkeypatch.delitem(catalog.CATALOG, "draft")
-    monkeypatch.setitem(catalog.CATALOG, "other", dataclasses.replace(DRAFT, id="other"))
     bench = Bench(redis_url, tmp_path, load_model=load_only_draft)
     with pytest.raises(WeightsError):
         bench.worker.run(warm=False)

@@ -49,7 +49,7 @@ export function makeModel(changes: Partial<Model> = {}): Model {
     task: "image-to-points",
     title: "Bozzetto XS",
     description: "",
-    licence: { code: "Apache-2.0", weights: "CC-BY-4.0", outputs: "unrestricted" },
+    licence: { code: "Apache-2.0", weights: "CC-BY-4.0", outputs: "unrestricted", accept: null },
     parameters: [
       parameter("num_points", 4096),
       parameter("steps", 16),
@@ -69,6 +69,7 @@ export function makeModel(changes: Partial<Model> = {}): Model {
     sources: [],
     default: true,
     ready: true,
+    reason: null,
     ...changes,
   };
 }

@@ -54,8 +54,9 @@ function drawSelect(spec: FieldSpec): HTMLSelectElement {
 
 function drawInput(spec: FieldSpec): HTMLInputElement {
   const { min, max, step, placeholder } = spec;
-  const type = spec.control === "slider" ? "range" : "number";
+  const type = { slider: "range", number: "number", text: "text", select: "" }[spec.control];
   const control = h("input", { type, min, max, step, placeholder });
+  if (type === "text") control.spellcheck = false;
   if (type === "number") control.inputMode = step === 1 ? "numeric" : "decimal";
   control.value = spec.initial;
   return control;

@@ -41,6 +41,11 @@ describe("fieldOf", () => {
       { control: "number", initial: "", placeholder: "drawn" },
     ],
     [
+      "a camera is a text, empty for the default",
+      { name: "camera", kind: "camera", default: "auto" },
+      { control: "text", initial: "", placeholder: "auto", numeric: false },
+    ],
+    [
       "choices are a list",
       { name: "sampler", kind: "string", default: "heun", choices: ["heun", "later"] },
       {

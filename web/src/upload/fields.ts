@@ -6,8 +6,8 @@ export interface FieldSpec {
   name: string;
   label: string;
   hint: string;
-  control: "select" | "slider" | "number";
-  /** As the control has it: "" of a number field means the server's own choice. */
+  control: "select" | "slider" | "number" | "text";
+  /** As the control has it: "" of a number or text field means the server's own choice. */
   initial: string;
   numeric: boolean;
   choices: readonly (readonly [value: string, label: string])[];
@@ -23,6 +23,8 @@ const LABELS: Record<string, string> = {
   candidates: "Candidates",
   sampler: "Sampler",
   num_points: "Points",
+  label: "Class",
+  camera: "Camera",
   seed: "Seed",
 };
 const SAMPLERS: Record<string, string> = {
@@ -31,6 +33,7 @@ const SAMPLERS: Record<string, string> = {
   heun: "Heun",
   dpmpp_2m: "DPM-Solver++ 2M",
   ddpm: "DDPM",
+  pndm: "PNDM",
 };
 const WIDEST_SLIDER = 64; // values that a thumb can still find
 
@@ -47,11 +50,14 @@ export function fieldOf(parameter: Parameter): FieldSpec {
     name,
     label: LABELS[name] ?? name.replaceAll("_", " "),
     hint: parameter.description,
-    numeric: kind !== "string",
+    numeric: kind === "integer" || kind === "number",
     choices: choices.map((choice) => [choice, SAMPLERS[choice] ?? choice] as const),
   };
   const initial = String(parameter.default);
   if (kind === "string") return { ...common, control: "select", initial };
+  if (kind === "camera") {
+    return { ...common, control: "text", initial: "", placeholder: initial };
+  }
   const bounds = { min: minimum ?? undefined, max: maximum ?? undefined };
   const few = minimum !== null && maximum !== null && maximum - minimum <= WIDEST_SLIDER;
   if (few) {

@@ -57,11 +57,14 @@ export class Options {
 
   /** `wanted` and `outputs`: what the page asked for by attributes. */
   offer(models: Model[], wanted: string | null, outputs: string | null): void {
-    this.#models = models;
+    // Those that none can serve here are not offered; `/models` says why.
+    this.#models = models.filter((model) => !model.reason);
     this.#outputs ??= outputs;
     const title = ({ title, ready }: Model) => title + (ready ? "" : " (no worker)");
-    this.#select.replaceChildren(...models.map((model) => new Option(title(model), model.id)));
-    const first = firstModel(models, this.#wanted ?? wanted);
+    this.#select.replaceChildren(
+      ...this.#models.map((model) => new Option(title(model), model.id)),
+    );
+    const first = firstModel(this.#models, this.#wanted ?? wanted);
     if (first) this.#select.value = first.id;
     this.#show();
   }

@@ -179,7 +179,7 @@ class Parameter:
     """A field of a submit that the model knows, and its bounds."""
 
     name: str
-    kind: str  # integer, number, string
+    kind: str  # integer, number, string, camera
     default: int | float | str
     minimum: float | None = None
     maximum: float | None = None
@@ -196,6 +196,7 @@ class Licence:
     code: str = ""
     weights: str = ""
     outputs: str = ""
+    accept: str | None = None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Licence:
@@ -204,7 +205,8 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model's card. `ready`: a worker serves it now. `measured_seconds`: by hardware."""
+    """A model's card. `ready`: a worker serves it now; `reason`: why none ever will, as things
+    are. `measured_seconds`: by hardware."""
 
     id: str
     title: str = ""
@@ -224,6 +226,7 @@ class Model:
     default_outputs: tuple[str, ...] = ()
     default: bool = False
     ready: bool = False
+    reason: str | None = None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Model:

@@ -1,0 +1,212 @@
+"""Fetches published checkpoints: resumable, checked by sha256, nothing before the licence is seen.
+
+Standard library only. What came before a connection broke stays as NAME.partial, with the server's
+ETag beside it, so that a file that has changed meanwhile is begun anew.
+"""
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from models.errors import DownloadError
+from models.published import RemoteFile
+
+CHUNK = 1 << 20
+TIMEOUT_S = 30.0
+MAX_MEMBER_BYTES = 16_000_000_000
+CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
+USER_AGENT = "bozzetto"
+
+OnBytes = Callable[[int, int | None], None]  # so far, in all where that is known
+
+
+class _SameScheme(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect to https, or from http to http; never to a file or to less security."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Any,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        scheme = urllib.parse.urlsplit(newurl).scheme
+        if scheme != "https" and scheme != urllib.parse.urlsplit(req.full_url).scheme:
+            fp.close()
+            raise DownloadError(f"{req.full_url}: redirects to {newurl[:200]}, which is refused")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def fetch(remote: RemoteFile, folder: Path, on_bytes: OnBytes = lambda done, total: None) -> Path:
+    """The file in `folder`, from there if it is whole already.
+
+    Raises:
+        DownloadError: no connection, another status than success, no room, or not what was pinned.
+    """
+    parts = urllib.parse.urlsplit(remote.url)
+    if parts.scheme not in ("http", "https"):
+        raise DownloadError(f"{remote.url}: only http and https are fetched")
+    name = Path(urllib.parse.unquote(parts.path)).name
+    target, partial = folder / name, folder / f"{name}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.exists() and _is(target, remote):
+            return target
+        if not (partial.exists() and partial.stat().st_size == remote.bytes):
+            _receive(remote, partial, on_bytes)
+        _check(partial, remote)
+        partial.replace(target)
+        _tag_of(partial).unlink(missing_ok=True)
+    except OSError as error:
+        kept = partial.exists()
+        raise DownloadError(f"{target}: {error.strerror or error}", partial=kept) from None
+    return target
+
+
+def _tag_of(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".etag")
+
+
+def _receive(remote: RemoteFile, partial: Path, on_bytes: OnBytes) -> None:
+    """The rest of the file, or all of it where the server gives no rest."""
+    tag = _tag_of(partial)
+    done = partial.stat().st_size if partial.exists() and tag.exists() else 0
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    if done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text("utf-8")}
+    request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310  checked by fetch
+    opener = urllib.request.build_opener(_SameScheme)
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as response:
+            if response.status != http.client.PARTIAL_CONTENT:
+                done = 0
+            elif not _continues(response, done):
+                raise DownloadError(f"{remote.url}: the server sent another part than asked for")
+            _keep_tag(response, tag)
+            _copy(response, remote, partial, done, on_bytes)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and done:
+            partial.unlink(missing_ok=True)
+            _receive(remote, partial, on_bytes)
+            return
+        raise DownloadError(
+            f"{remote.url}: {error.code} {error.reason}", partial=done > 0
+        ) from None
+    except urllib.error.URLError as error:
+        kept = partial.exists()
+        raise DownloadError(f"{remote.url}: no connection: {error.reason}", partial=kept) from None
+    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        kept = partial.exists()
+        reason = f"the connection broke: {error or type(error).__name__}"
+        raise DownloadError(f"{remote.url}: {reason}", partial=kept) from None
+
+
+def _continues(response: http.client.HTTPResponse, done: int) -> bool:
+    return (response.headers.get("Content-Range") or "").startswith(f"bytes {done}-")
+
+
+def _keep_tag(response: http.client.HTTPResponse, tag: Path) -> None:
+    """A weak tag promises no equal bytes: without a strong one nothing is resumed."""
+    given = response.headers.get("ETag") or ""
+    if given.startswith('"'):
+        tag.write_text(given, "utf-8")
+    else:
+        tag.unlink(missing_ok=True)
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    remote: RemoteFile,
+    partial: Path,
+    done: int,
+    on_bytes: OnBytes,
+) -> None:
+    length = response.headers.get("Content-Length")
+    total = done + int(length) if length and length.isdecimal() else None
+    if remote.bytes is not None and total not in (None, remote.bytes):
+        raise DownloadError(f"{remote.url}: {total} bytes, expected {remote.bytes}")
+    if total is not None and total - done > shutil.disk_usage(partial.parent).free:
+        raise DownloadError(f"{remote.url}: {total} bytes, no room for them in {partial.parent}")
+    with partial.open("r+b" if done else "wb") as file:
+        file.seek(done)
+        while chunk := response.read(CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            if remote.bytes is not None and done > remote.bytes:
+                raise DownloadError(f"{remote.url}: more than the {remote.bytes} bytes expected")
+            on_bytes(done, total)
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and done < total:
+        raise DownloadError(f"{remote.url}: ended after {done} of {total} bytes", partial=True)
+
+
+def _check(partial: Path, remote: RemoteFile) -> None:
+    """Removes what is not the pinned file: no second try would make it so."""
+    if _is(partial, remote):
+        return
+    digest = _sha256(partial)
+    partial.unlink()
+    _tag_of(partial).unlink(missing_ok=True)
+    raise DownloadError(f"{remote.url}: expected sha256 {remote.sha256}, got {digest}")
+
+
+def _is(path: Path, remote: RemoteFile) -> bool:
+    """As far as is known what it should be."""
+    if remote.bytes is not None and path.stat().st_size != remote.bytes:
+        return False
+    return remote.sha256 is None or _sha256(path) == remote.sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bundled(path: Path) -> list[str]:
+    """The checkpoints in an archive of several files; none where it is a checkpoint itself."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names):
+        return []
+    return [name for name in names if name.endswith(CHECKPOINTS)]
+
+
+def unpack(path: Path, member: str, folder: Path) -> Path:
+    """One file of an archive, in `folder`.
+
+    Raises:
+        DownloadError: no such file in it, damaged, too large, or no room.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as source:
+            size = archive.getinfo(member).file_size
+            if size > min(MAX_MEMBER_BYTES, shutil.disk_usage(folder).free):
+                raise DownloadError(f"{path}: {member} has {size} bytes, no room in {folder}")
+            target = folder / Path(member).name
+            with target.open("wb") as file:
+                # No more than it says it has.
+                left = size
+                while left and (chunk := source.read(min(CHUNK, left))):
+                    file.write(chunk)
+                    left -= len(chunk)
+    except KeyError:
+        raise DownloadError(f"{path}: no {member[:200]} in it") from None
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        raise DownloadError(f"{path}: {member}: {error}") from None
+    except OSError as error:
+        raise DownloadError(f"{path}: {member}: {error.strerror or error}") from None
+    return target

@@ -1,0 +1,249 @@
+"""Downloads from a server on this machine that misbehaves in all the ways that servers do."""
+
+import errno
+import hashlib
+import io
+import os
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.errors import DownloadError
+from models.published import RemoteFile
+from models.pull import bundled, fetch, unpack
+
+DATA = bytes(range(256)) * 4096  # 1 MB
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: "Server"
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        server = self.server
+        wanted = self.headers.get("Range")
+        server.asked.append((wanted, self.headers.get("If-Range")))
+        if server.redirect:
+            self.send_response(302)
+            self.send_header("Location", server.redirect)
+            self.end_headers()
+            return
+        if server.status:
+            self.send_error(server.status)
+            return
+        start = 0
+        same = self.headers.get("If-Range") in (None, server.etag)
+        if wanted and same and server.ranges:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            shown = start + server.shift
+            self.send_header("Content-Range", f"bytes {shown}-{len(DATA) - 1}/{len(DATA)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(server.data) - start))
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        self.end_headers()
+        end = len(server.data)
+        if server.drop_after is not None:
+            end, server.drop_after = start + server.drop_after, None
+        self.wfile.write(server.data[start:end])
+        self.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    data = DATA
+    etag: str | None = '"one"'
+    ranges = True
+    shift = 0
+    drop_after: int | None = None
+    status: int | None = None
+    redirect: str | None = None
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str | None, str | None]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def remote(self, *, size: int | None = None, sha256: str | None = SHA256) -> RemoteFile:
+        return RemoteFile(f"{self.address}/files/model.pt?x=1", size, sha256)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_comes_whole_and_once(server, tmp_path):
+    told: list[tuple[int, int | None]] = []
+    path = fetch(server.remote(), tmp_path, lambda done, total: told.append((done, total)))
+    assert path.read_bytes() == DATA
+    assert told[-1] == (len(DATA), len(DATA))
+    assert names(tmp_path) == ["model.pt"]
+
+    assert fetch(server.remote(), tmp_path) == path
+    assert len(server.asked) == 1
+
+
+def test_a_file_that_has_changed_on_disk_is_fetched_again(server, tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"other")
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("etag", ['"one"', 'W/"weak"', None])
+def test_a_dropped_connection_is_taken_up_again(server, tmp_path, etag):
+    server.drop_after, server.etag = 300_000, etag
+    with pytest.raises(DownloadError, match="300000 of 1048576 bytes") as error:
+        fetch(server.remote(), tmp_path)
+    assert error.value.partial
+    assert (tmp_path / "model.pt.partial").stat().st_size == 300_000
+
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+    # Only a strong tag promises that the rest belongs to the same bytes.
+    resumed = ("bytes=300000-", '"one"') if etag == '"one"' else (None, None)
+    assert server.asked == [(None, None), resumed]
+    assert names(tmp_path) == ["model.pt"]
+
+
+def test_a_file_that_has_changed_meanwhile_is_begun_anew(server, tmp_path):
+    server.drop_after = 300_000
+    with pytest.raises(DownloadError):
+        fetch(server.remote(), tmp_path)
+    server.etag = '"two"'
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+
+
+def test_a_server_without_ranges(server, tmp_path):
+    server.drop_after, server.ranges = 300_000, False
+    with pytest.raises(DownloadError):
+        fetch(server.remote(), tmp_path)
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+
+
+def test_a_partial_that_is_longer_than_the_file(server, tmp_path):
+    (tmp_path / "model.pt.partial").write_bytes(DATA + b"x")
+    (tmp_path / "model.pt.partial.etag").write_text('"one"')
+    server.status = 416
+    with pytest.raises(DownloadError, match="416"):
+        fetch(server.remote(), tmp_path)
+    server.status = None
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+
+
+def test_another_part_than_asked_for(server, tmp_path):
+    server.drop_after = 300_000
+    with pytest.raises(DownloadError):
+        fetch(server.remote(), tmp_path)
+    server.shift = 5
+    with pytest.raises(DownloadError, match="another part"):
+        fetch(server.remote(), tmp_path)
+
+
+def test_other_bytes_than_pinned(server, tmp_path):
+    with pytest.raises(DownloadError, match="expected sha256 000") as error:
+        fetch(server.remote(sha256="0" * 64), tmp_path)
+    assert SHA256 in str(error.value)
+    assert names(tmp_path) == []
+
+
+def test_another_length_than_pinned(server, tmp_path):
+    with pytest.raises(DownloadError, match="1048576 bytes, expected 5"):
+        fetch(server.remote(size=5), tmp_path)
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_an_answer_that_is_no_file(server, tmp_path, status):
+    server.status = status
+    with pytest.raises(DownloadError, match=str(status)) as error:
+        fetch(server.remote(), tmp_path)
+    assert not error.value.partial
+
+
+def test_no_server(tmp_path):
+    with Server() as server:
+        remote = server.remote()
+    with pytest.raises(DownloadError, match="no connection"):
+        fetch(remote, tmp_path)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x"])
+def test_a_redirect_to_another_scheme(server, tmp_path, target):
+    server.redirect = target
+    with pytest.raises(DownloadError, match=r"refused|not allowed"):
+        fetch(server.remote(), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_redirect_to_another_server(server, tmp_path):
+    with Server() as other:
+        threading.Thread(target=other.serve_forever, args=(0.01,)).start()
+        server.redirect = f"{other.address}/else/where.pt"
+        path = fetch(server.remote(), tmp_path)
+        other.shutdown()
+    assert (path.name, path.read_bytes()) == ("model.pt", DATA)
+
+
+def test_only_http_is_fetched(tmp_path):
+    with pytest.raises(DownloadError, match="only http"):
+        fetch(RemoteFile("file:///etc/hostname"), tmp_path)
+
+
+def test_no_room(server, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(DownloadError, match="no room"):
+        fetch(server.remote(), tmp_path)
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_what_came(server, tmp_path, monkeypatch):
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DownloadError, match="No space left") as error:
+        fetch(server.remote(), tmp_path)
+    assert error.value.partial
+    monkeypatch.undo()
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+
+
+def test_an_archive_of_several(tmp_path):
+    buffer = io.BytesIO()
+    torch.save({"w": torch.ones(1)}, buffer)
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("logs/a/model.pth", buffer.getvalue())
+        archive.writestr("logs/a/log.txt", "x")
+        archive.writestr("../b.pth", b"else")
+    (tmp_path / "one.pt").write_bytes(buffer.getvalue())
+
+    assert bundled(path) == ["logs/a/model.pth", "../b.pth"]
+    assert bundled(tmp_path / "one.pt") == []
+    assert unpack(path, "logs/a/model.pth", tmp_path).read_bytes() == buffer.getvalue()
+    assert unpack(path, "../b.pth", tmp_path) == tmp_path / "b.pth"
+    with pytest.raises(DownloadError, match=r"no c\.pth in it"):
+        unpack(path, "c.pth", tmp_path)
+    with pytest.raises(DownloadError):
+        unpack(tmp_path / "none.zip", "c.pth", tmp_path)
