@@ -9,17 +9,20 @@ small head that corrects it. The authors' code was never published.
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from geometry.point_cloud import PointCloud
 from models.catalog import ModelCard
 from models.contract import SamplingParams
 from models.diffusion.noise import clean
-from models.diffusion.pc2 import Pc2, Pc2Config, Pc2Net, ProjectedStage, config_of
+from models.diffusion.pc2 import Pc2, Pc2Config, Pc2Net, ProjectedStage, load_parts
+from models.diffusion.pc2_color import Pc2Painter
 from models.diffusion.projection import Views
 from models.diffusion.staged import Given, PointDiffusion
-from models.encoders.own import TOKEN_WIDTH, OwnEncoder, divided, fit
+from models.encoders.own import TOKEN_WIDTH, OwnEncoder
 from models.feedforward.draft import Description
 
 _HIDDEN = 64
@@ -79,8 +82,14 @@ class Ccd3dr(Pc2):
 
     net: Ccd3drNet
 
-    def __init__(self, net: Ccd3drNet, encoder: OwnEncoder | None, device: torch.device) -> None:
-        super().__init__(net, encoder, device)
+    def __init__(
+        self,
+        net: Ccd3drNet,
+        encoder: OwnEncoder | None,
+        device: torch.device,
+        painter: Pc2Painter | None = None,
+    ) -> None:
+        super().__init__(net, encoder, device, painter)
         self.stages = (CentredStage(net),)
 
     def describe(self, rgba: Tensor, description: Description | None) -> dict[str, Tensor]:
@@ -102,14 +111,13 @@ class Ccd3dr(Pc2):
     def cloud(self, x: Tensor, given: Given) -> PointCloud:
         return super().cloud(x + given.features["centre"][0], given)
 
+    def painted(self, x: Tensor, given: Given) -> NDArray[np.uint8] | None:
+        return super().painted(x + given.features["centre"][0], given)
+
 
 def load_ccd3dr(
     card: ModelCard, tensors: Mapping[str, Tensor], device: torch.device
 ) -> PointDiffusion:
     """`card`'s model with the weights `tensors`. Raises WeightsError where they do not fit."""
-    net, encoder = Ccd3drNet(config_of(card.network)), None
-    if net.config.vit is None:
-        rest, tensors = divided(tensors)
-        encoder = OwnEncoder(rest, device, f"{card.id}: the encoder")
-    fit(net, tensors, card.id)
-    return PointDiffusion(card, Ccd3dr(net, encoder, device), device)
+    net, encoder, painter = load_parts(card, tensors, device, Ccd3drNet)
+    return PointDiffusion(card, Ccd3dr(net, encoder, device, painter), device)

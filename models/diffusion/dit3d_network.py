@@ -51,7 +51,9 @@ class Dit3dConfig:
     span: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError where sizes do not divide one another."""
+        """Raises ValueError where sizes do not divide one another, or there is nothing of them."""
+        if min(self.hidden, self.depth, self.heads, self.classes) < 1:
+            raise ValueError("hidden, depth, heads and classes must be at least 1")
         if self.patch < 1 or self.voxels % self.patch:
             raise ValueError(f"a patch that divides {self.voxels} expected, got {self.patch}")
         if self.hidden % 6 or self.hidden % self.heads:

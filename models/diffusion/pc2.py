@@ -14,9 +14,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,30 +30,30 @@ from models.catalog import ModelCard
 from models.contract import SamplingParams
 from models.diffusion.coloring import picture_colored
 from models.diffusion.noise import DiscreteNoise, clean, scale
+from models.diffusion.pc2_color import Pc2ColorConfig, Pc2Painter
 from models.diffusion.projection import FINE_CHANNELS, Views, fine_maps, looked_up, upright
 from models.diffusion.pvcnn2 import Pvcnn2, Pvcnn2Config
 from models.diffusion.staged import Given, PointDiffusion
 from models.encoders.own import (
     IMAGE_SIZE,
-    MAP_CHANNELS,
-    TOKEN_WIDTH,
     OwnEncoder,
+    OwnFeatures,
     divided,
     enlarged,
     fit,
-    token_grid,
 )
 from models.encoders.vit import Vit, VitConfig
-from models.errors import NoForegroundError, WeightsError
+from models.errors import NoForegroundError, NonFiniteError, WeightsError
 from models.feedforward.draft import Description
 from models.schedules import beta_curve, warm_betas
 
 NETWORK, ENCODER = "point_cloud_model.model.", "feature_model.model."
+COLOR = "color."  # of the names of the colour model's tensors
 _TIMES = 1000
 _CUSTOM = 0.3  # `warm_share` of the schedule of that name
 _FULL_HEAD = 128  # channels before the last layer at full width
+_LEAST_HEAD = 32  # the same where the narrowest layer has the 8 channels of its norm's groups
 _HEAD, _HEADS = 64, 6  # channels of one in usual transformers, and how many others have
-_GUESSES = 4  # of the own encoder: depth of both surfaces, and the errors to expect
 _SHARPNESS = (3.0, 18.0)  # of distances to those surfaces, in object diameters
 _MOST_NOISE = 4.0  # of a point that is taken to belong to such a surface
 
@@ -90,6 +92,10 @@ class Pc2Config:
     elevation: float = 20.0
     most_points: int = 0
 
+    def __post_init__(self) -> None:
+        if not (0 < self.unit < math.inf and self.radius > 0):
+            raise ValueError("scale_factor, diameter and radius must be finite and above 0")
+
     @property
     def unit(self) -> float:
         """Units of the cloud to one object diameter."""
@@ -113,6 +119,7 @@ MINI = Pc2Config(
     most_points=2048,
 )
 NETWORKS: dict[str, Pc2Config] = {"published": Pc2Config(), "mini": MINI}
+_COLOR_FEATURES, _COLOR_WIDTH = 16, 32  # of the colour model beside our own encoder
 
 
 class _Held(nn.Module):
@@ -121,26 +128,6 @@ class _Held(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-
-
-class OwnFeatures(nn.Module):
-    """The own encoder's maps, tokens and depths, fused, and then the depths of both surfaces as
-    they are, in object diameters: [B, features + 2, S / 2, S / 2]."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.tokens = nn.Conv2d(TOKEN_WIDTH, features, 1)
-        self.maps = nn.ModuleList(nn.Conv2d(width, features, 1) for width in MAP_CHANNELS)
-        self.guesses = nn.Conv2d(_GUESSES, features, 1)
-
-    def forward(self, description: Description) -> Tensor:
-        layers = description.layers
-        fused: Tensor = self.tokens(token_grid(description))
-        for layer, x in zip(self.maps, description.maps, strict=True):
-            fused = enlarged(fused, x.shape[-1]) + layer(x)
-        known = torch.cat([layers.depth, layers.log_error], dim=1)
-        fused = fused + self.guesses(known.to(fused.dtype))
-        return torch.cat([fused.float(), layers.depth], dim=1)
 
 
 class Pc2Net(nn.Module):
@@ -207,6 +194,15 @@ def _against_guesses(
     return torch.cat([told, *waves, noise, rest], dim=-1)
 
 
+def painter_of(config: Pc2Config) -> Pc2Painter:
+    """The colour model of a size of PC^2, with weights still to be loaded."""
+    own = None if config.vit else OwnFeatures(_COLOR_FEATURES)
+    told = config.features if config.vit else _COLOR_FEATURES + 2
+    width = Pc2ColorConfig().width if config.vit else _COLOR_WIDTH
+    sizes = Pc2ColorConfig(told + FINE_CHANNELS, width, network=config.network)
+    return Pc2Painter(sizes, own, config.unit, config.radius)
+
+
 def noise_of(config: Pc2Config) -> DiscreteNoise:
     first, last, share = config.beta_start, config.beta_end, config.warm_share
     if share:
@@ -249,10 +245,20 @@ class ProjectedStage:
 
 
 class Pc2:
-    """A `System`. `encoder` stands beside networks that have none of their own."""
+    """A `System`. `encoder` stands beside networks that have none of their own; without `painter`,
+    colours are the picture's."""
 
-    def __init__(self, net: Pc2Net, encoder: OwnEncoder | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        net: Pc2Net,
+        encoder: OwnEncoder | None,
+        device: torch.device,
+        painter: Pc2Painter | None = None,
+    ) -> None:
         self.net = net
+        self.painter = painter
+        if painter is not None:
+            painter.to(device).eval().requires_grad_(False)
         self.config = net.config
         self.encoder = encoder
         self.device = device
@@ -281,6 +287,8 @@ class Pc2:
             "fine": fine_maps(rgb, alpha),
             "turn": turn,
         }
+        if self.painter is not None and self.painter.features is not None:
+            features["color"] = self.painter.features(description)
         return Given(original, camera, features | self.describe(rgba, description))
 
     def describe(self, rgba: Tensor, description: Description | None) -> dict[str, Tensor]:
@@ -319,6 +327,24 @@ class Pc2:
         points = x / self.config.unit @ given.features["turn"][0]
         return picture_colored(points, given.camera, given.rgba)
 
+    def painted(self, x: Tensor, given: Given) -> NDArray[np.uint8] | None:
+        """The colour model's colours of the finished cloud x [N, 3]; None without one.
+
+        Raises NonFiniteError.
+        """
+        if self.painter is None:
+            return None
+        kept = given.features
+        coarse = kept.get("color", kept["coarse"])
+        views = Views.unpacked(kept["view"])
+        colors = self.painter(x[None].to(coarse), views, coarse, kept["fine"])[0]
+        if not bool(colors.isfinite().all()):
+            raise NonFiniteError((0,))
+        rounded: NDArray[np.uint8] = (
+            (colors.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        )
+        return rounded
+
     def mesh(self, x: Tensor, given: Given) -> Mesh | None:
         return None
 
@@ -346,22 +372,39 @@ def config_of(network: str, known: Mapping[str, Pc2Config] = NETWORKS) -> Pc2Con
         raise WeightsError(f"no such network of PC^2: {network!r} ({error})") from error
 
 
-def load_net(
-    card: ModelCard, tensors: Mapping[str, Tensor], device: torch.device
-) -> tuple[Pc2Net, OwnEncoder | None]:
-    """The network of a card, and the encoder beside it. Raises WeightsError."""
-    net, encoder = Pc2Net(config_of(card.network)), None
+N = TypeVar("N", bound=Pc2Net)
+
+
+def built(kind: type[N], network: str) -> N:
+    """The network of `config_of`, of class `kind`. Raises WeightsError: it cannot have such sizes
+    or betas."""
+    config = config_of(network)
+    try:
+        return kind(config)
+    except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        raise WeightsError(f"no such network of PC^2: {network!r} ({error})") from error
+
+
+def load_parts(
+    card: ModelCard, tensors: Mapping[str, Tensor], device: torch.device, kind: type[N]
+) -> tuple[N, OwnEncoder | None, Pc2Painter | None]:
+    """The network of a card, the encoder beside it and the colour model. Raises WeightsError."""
+    net, encoder, painter = built(kind, card.network), None, None
     if net.config.vit is None:
         rest, tensors = divided(tensors)
         encoder = OwnEncoder(rest, device, f"{card.id}: the encoder")
-    fit(net, tensors, card.id)
-    return net, encoder
+    color = {n.removeprefix(COLOR): t for n, t in tensors.items() if n.startswith(COLOR)}
+    fit(net, {n: t for n, t in tensors.items() if not n.startswith(COLOR)}, card.id)
+    if color:
+        painter = painter_of(net.config)
+        fit(painter, color, f"{card.id}: the colour model")
+    return net, encoder, painter
 
 
 def load_pc2(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> PointDiffusion:
     """`card`'s model with the weights `tensors`. Raises WeightsError where they do not fit."""
-    net, encoder = load_net(card, tensors, device)
-    return PointDiffusion(card, Pc2(net, encoder, device), device)
+    net, encoder, painter = load_parts(card, tensors, device, Pc2Net)
+    return PointDiffusion(card, Pc2(net, encoder, device, painter), device)
 
 
 def identify(
@@ -381,6 +424,8 @@ def identify(
         vit = _encoder_sizes(kept)
     except KeyError as error:
         raise WeightsError(f"no checkpoint of PC^2: it has no tensor {error.args[0]!r}") from error
+    except (IndexError, TypeError, ValueError) as error:
+        raise WeightsError(f"no checkpoint of PC^2: a tensor's shape is odd ({error})") from error
     extra = network["extra_feature_channels"]
     if extra != vit["width"] + FINE_CHANNELS:
         raise WeightsError(
@@ -395,21 +440,23 @@ def identify(
     }
     for name in ("scale_factor", "beta_start", "beta_end"):
         value = notes.get(name)
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             sizes[name] = float(value)
     if notes.get("beta_schedule") == "custom":
         sizes["warm_share"] = _CUSTOM
     text = json.dumps(sizes)
     with torch.device("meta"):
-        fit(Pc2Net(config_of(text)), {n: t.to("meta") for n, t in kept.items()}, "PC^2")
+        fit(built(Pc2Net, text), {n: t.to("meta") for n, t in kept.items()}, "PC^2")
     published = asdict(config_of(text)) == asdict(NETWORKS["published"])
     return "published" if published else text, kept
 
 
 def _network_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Raises KeyError."""
+    """Raises KeyError, ValueError."""
     head = tensors[NETWORK + "classifier.2.weight"]
     first = tensors[NETWORK + "sa_layers.0.0.voxel_layers.0.weight"]
+    if head.shape[1] % _LEAST_HEAD or not min(t.numel() for t in tensors.values()):
+        raise ValueError(f"the last layer's is {list(head.shape)}, or one is empty")
     return {
         "num_classes": len(head),
         "embed_dim": len(tensors[NETWORK + "embedf.0.weight"]),

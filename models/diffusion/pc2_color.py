@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.diffusion.projection import Views, looked_up
 from models.diffusion.pvcnn2 import Pvcnn2, Pvcnn2Config
 
 _FULL = Pvcnn2Config()
@@ -58,4 +59,31 @@ class Pc2ColorNet(nn.Module):
         h = h + self.points(given, torch.zeros(len(h), dtype=torch.int64, device=h.device))
         h = h + self.down(F.gelu(self.up(self.mlp_norm(h))))
         y: Tensor = self.out(h) / 2 + 0.5
+        return y
+
+
+class Pc2Painter(nn.Module):
+    """The colour network, and beside our own encoder its own map of what that found.
+
+    Args:
+        features: None where the denoiser's encoder gives a map that is fit for both.
+        unit, radius: as in `Pc2Config`.
+    """
+
+    def __init__(
+        self, config: Pc2ColorConfig, features: nn.Module | None, unit: float, radius: float
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.net = Pc2ColorNet(config)
+        self.unit, self.radius = unit, radius
+
+    def forward(self, places: Tensor, views: Views, coarse: Tensor, fine: Tensor) -> Tensor:
+        """Colours [B, N, 3] of clouds [B, N, 3] that stand in the scene, in the unit of the cloud.
+
+        Args:
+            coarse, fine: as in `looked_up`.
+        """
+        local = looked_up(views.to_ndc(places, self.unit), coarse, fine, self.radius)
+        y: Tensor = self.net(places, local.to(places))
         return y

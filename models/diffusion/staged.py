@@ -8,7 +8,7 @@ Every evaluation takes all clouds of one stage and size, each at its own noise l
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -123,6 +123,16 @@ class System(Protocol):
 
     def mesh(self, x: Tensor, given: Given) -> Mesh | None:
         """A mesh of the system's own in the frame of `cloud`, where it has one."""
+        ...
+
+
+@runtime_checkable
+class Painting(Protocol):
+    """A `System` that may also have a network for the colours of a finished cloud."""
+
+    def painted(self, x: Tensor, given: Given) -> NDArray[np.uint8] | None:
+        """sRGB [N, 3] of the chosen candidate's x_0 [N, C], in place of those of `cloud`; None
+        without such a network. Raises NonFiniteError."""
         ...
 
 
@@ -274,7 +284,9 @@ class PointDiffusion:
         clouds = [self.system.cloud(x, state.given) for x in state.ended]
         chosen = self._fitting(clouds, state.given) if len(clouds) > 1 else 0
         cloud, x = clouds[chosen], state.ended[chosen]
-        cloud = PointCloud(reined_in(cloud.positions), cloud.colors, cloud.normals)
+        painted = self.system.painted(x, state.given) if isinstance(self.system, Painting) else None
+        colors = cloud.colors if painted is None else painted
+        cloud = PointCloud(reined_in(cloud.positions), colors, cloud.normals)
         frame = measure(cloud.positions)
         if len(cloud) != state.params.num_points:
             rng = np.random.default_rng(state.params.seed)

@@ -20,6 +20,7 @@ TOKENS = (IMAGE_SIZE // 16) ** 2  # of a picture
 TOKEN_WIDTH = DraftConfig().width
 MAP_CHANNELS = tuple(reversed(DraftConfig().channels))  # at 1/8, 1/4 and 1/2 of the side
 OWN_PREFIX = "system."  # of the names of a system's own tensors
+_GUESSES = 4  # depth of both surfaces, and the errors to expect
 _REASON = 500  # characters: of another system's file, every name would be one
 
 
@@ -44,6 +45,26 @@ class OwnEncoder:
         """Crops [B, 4, 96, 96], straight alpha, 0..1. Gradients do not go through."""
         with torch.no_grad():
             return self.net.describe(rgba)
+
+
+class OwnFeatures(nn.Module):
+    """The own encoder's maps, tokens and depths, fused, and then the depths of both surfaces as
+    they are, in object diameters: [B, features + 2, S / 2, S / 2]."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.tokens = nn.Conv2d(TOKEN_WIDTH, features, 1)
+        self.maps = nn.ModuleList(nn.Conv2d(width, features, 1) for width in MAP_CHANNELS)
+        self.guesses = nn.Conv2d(_GUESSES, features, 1)
+
+    def forward(self, description: Description) -> Tensor:
+        layers = description.layers
+        fused: Tensor = self.tokens(token_grid(description))
+        for layer, x in zip(self.maps, description.maps, strict=True):
+            fused = enlarged(fused, x.shape[-1]) + layer(x)
+        known = torch.cat([layers.depth, layers.log_error], dim=1)
+        fused = fused + self.guesses(known.to(fused.dtype))
+        return torch.cat([fused.float(), layers.depth], dim=1)
 
 
 def fit(net: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:

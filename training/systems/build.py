@@ -41,6 +41,10 @@ def build_system(name: str, tables: dict[str, dict[str, Any]]) -> Objective:
 
             config = Pc2Training(**tables.get("pc2", {}))
             return Pc2Objective(config, is_centred=name == "ccd3dr-mini")
+        case "pc2-mini-color":
+            from training.systems.pc2_color import ColorObjective, ColorTraining
+
+            return ColorObjective(ColorTraining(**tables.get("color", {})))
         case "dpm-mini":
             from training.systems.dpm import DpmObjective, DpmTraining
 

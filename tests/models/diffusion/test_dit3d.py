@@ -188,20 +188,24 @@ def test_a_checkpoint_of_unpublished_sizes_needs_the_heads():
         identify(tensors, {})
 
 
-@pytest.mark.parametrize("spoil", ["other", "missing", "shape"])
+@pytest.mark.parametrize("spoil", ["other", "missing", "shape", "empty"])
 def test_a_checkpoint_of_another_system_is_refused(spoil):
     tensors = {f"model.{name}": value for name, value in Dit3dNet(TINY).state_dict().items()}
     if spoil == "other":
         tensors = {"point_cloud_model.model.classifier.2.weight": torch.zeros(3, 128, 1)}
     elif spoil == "missing":
         del tensors["model.blocks.1.mlp.fc1.bias"]
+    elif spoil == "empty":
+        tensors["model.x_embedder.proj.weight"] = torch.zeros(0, 3, 4, 4, 4)
     else:
         tensors["model.final_layer.linear.bias"] = torch.zeros(5)
     with pytest.raises(WeightsError, match="not a checkpoint of DiT-3D"):
         identify(tensors, {"num_heads": 2})
 
 
-@pytest.mark.parametrize("network", ["S/3", "{", '{"width": 3}', "[]", '{"patch": 5}'])
+@pytest.mark.parametrize(
+    "network", ["S/3", "{", '{"width": 3}', "[]", '{"patch": 5}', '{"heads": 0}', '{"classes": -1}']
+)
 def test_an_unknown_network_is_refused(network):
     with pytest.raises(WeightsError, match="no network of DiT-3D"):
         parsed(network)

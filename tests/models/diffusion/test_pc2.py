@@ -10,7 +10,16 @@ from torch import Tensor
 
 from models.cards.pc2 import PC2_MINI
 from models.contract import PreparedImages, SamplingParams
-from models.diffusion.pc2 import MINI, NETWORKS, Pc2, Pc2Net, config_of, identify, load_pc2
+from models.diffusion.pc2 import (
+    MINI,
+    NETWORKS,
+    Pc2,
+    Pc2Net,
+    built,
+    config_of,
+    identify,
+    load_pc2,
+)
 from models.diffusion.pc2_color import Pc2ColorConfig, Pc2ColorNet
 from models.diffusion.projection import Views
 from models.diffusion.pvcnn2 import Pvcnn2Config
@@ -86,7 +95,13 @@ def test_an_empty_mask_is_refused(mini, small):
 
 @pytest.mark.parametrize(
     "camera",
-    ["north", '{"elevation": 20, "distance": 0.2}', '{"elevation": NaN, "distance": 2}'],
+    [
+        "north",
+        '{"elevation": 20, "distance": 0.2}',
+        '{"elevation": NaN, "distance": 2}',
+        '{"R": [[-1, 0, 0], [0, 1, 0], [0, 0, -1]], "T": [0, 0, -2], "focal": 2}',
+        '{"R": [[-1, 0, 0], [0, 1, 0], [0, 0, -1]], "T": [2, 0, 0.3], "focal": 1}',
+    ],
 )
 def test_cameras_that_see_nothing_are_refused(mini, camera):
     with pytest.raises(CameraError):
@@ -205,6 +220,41 @@ def test_a_checkpoint_that_lacks_a_layer_is_refused():
         identify({n: t for n, t in tensors.items() if "sa_layers.2" not in n}, {})
     with pytest.raises(WeightsError, match="no checkpoint of PC"):
         identify({"state.weight": torch.zeros(3)}, {})
+
+
+@pytest.mark.parametrize(
+    "network",
+    ['{"scale_factor": 0}', '{"radius": -1}', '{"beta_end": 5}', '{"vit": {"depth": "a"}}'],
+)
+def test_sizes_that_cannot_be_are_refused(network):
+    with pytest.raises(WeightsError, match="no such network"), torch.device("meta"):
+        built(Pc2Net, network)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (3, 3, 3), (2, 3, 4, 4, 4)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "point_cloud_model.model.classifier.2.weight",
+        "point_cloud_model.model.sa_layers.0.0.voxel_layers.0.weight",
+        "point_cloud_model.model.embedf.0.weight",
+        "feature_model.model.patch_embed.proj.weight",
+        "feature_model.model.pos_embed",
+    ],
+)
+def test_a_checkpoint_of_odd_shapes_is_refused(name, shape):
+    with torch.device("meta"):
+        tensors = Pc2Net(SMALL).state_dict() | {name: torch.zeros(shape)}
+    with pytest.raises(WeightsError):
+        identify(tensors, {})
+
+
+@pytest.mark.parametrize("notes", [{"scale_factor": 0}, {"scale_factor": float("nan")}])
+def test_notes_that_make_no_cloud_are_refused(notes):
+    with torch.device("meta"):
+        tensors = Pc2Net(SMALL).state_dict()
+    with pytest.raises(WeightsError, match="above 0"):
+        identify(tensors, notes)
 
 
 BLOCK = Pvcnn2Config(
