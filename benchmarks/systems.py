@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,6 +26,7 @@ from models.images import decode
 from models.registry import build
 from training.predictors import sampling_params
 
+T = TypeVar("T")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "taxi.png"
 PARAMETERS, ENCODER = "parameters, M", "of which the shared encoder, M"
 GFLOP = "GFLOP per evaluation"
@@ -34,8 +35,9 @@ SECONDS_1, SECONDS_8 = "one evaluation at batch 1, s", "one evaluation at batch 
 GAIN = "throughput at batch 8 over batch 1"
 PICTURE = "picture to points, s"
 _BATCH, _REPEATS = 8, 3
-# On a CPU with random weights: of what takes longer, one evaluation is all that is timed.
-_LONGEST_EVALUATION, _LONGEST_JOB = 3.0, 60.0  # seconds
+# So that all models take minutes. On a CPU with random weights, what takes longer than the first
+# two has no batch and no whole job timed; nothing is repeated beyond the third.
+_LONGEST_EVALUATION, _LONGEST_JOB, _ENOUGH = 2.0, 20.0, 8.0  # seconds
 
 
 def device() -> torch.device:
@@ -48,7 +50,7 @@ def hardware() -> dict[str, object]:
 
 
 def measure() -> dict[str, float]:
-    """Figures of all models, medians, on the GPU or on two threads of the CPU."""
+    """Figures of all models, medians of up to three, on the GPU or on two threads of the CPU."""
     torch.set_num_threads(2)
     figures: dict[str, float] = {}
     for card in (*CATALOG.values(), *PUBLISHED.values()):
@@ -134,9 +136,17 @@ def _seconds(model: Reconstructor, state: State, repeats: int) -> tuple[float, f
         timed(_BATCH)  # kernels are compiled for its sizes
     elif warming_up > _LONGEST_EVALUATION:
         return warming_up, float("inf")
-    pairs = [(timed(1), timed(_BATCH)) for _ in range(repeats)]
-    one, many = zip(*pairs, strict=True)
+    one, many = zip(*_repeated(lambda: (timed(1), timed(_BATCH)), repeats), strict=True)
     return statistics.median(one), statistics.median(many)
+
+
+def _repeated(call: Callable[[], T], repeats: int) -> list[T]:
+    """What `call` gives, `repeats` times or as often as begins in `_ENOUGH`, once at least."""
+    ends = time.perf_counter() + _ENOUGH
+    found = [call()]
+    while len(found) < repeats and time.perf_counter() < ends:
+        found.append(call())
+    return found
 
 
 def _timed(model: Reconstructor, states: list[State]) -> float:
@@ -155,12 +165,12 @@ def _job(model: Reconstructor, card: ModelCard) -> None:
 
 
 def _median(call: Callable[[], object], repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats):
+    def timed() -> float:
         started = time.perf_counter()
         call()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+        return time.perf_counter() - started
+
+    return statistics.median(_repeated(timed, repeats))
 
 
 def _wait() -> None:

@@ -15,7 +15,7 @@ from training.contact_sheet import flatten
 from training.dataset import ValidationPicture
 from training.meshes import MeshPack, split
 from training.predictors import on_track, served_model
-from training.scoring import PICTURES_PER_OBJECT, pictures, predict
+from training.scoring import pictures, predict
 
 _CELL, _HEADER, _INK = 160, 24, 90
 _AZIMUTH = 35  # to the right of the camera of the picture, so that depth shows
@@ -31,7 +31,7 @@ def write_comparison(models: Mapping[str, str], args: argparse.Namespace) -> Non
     """
     pack = MeshPack.load(args.pack, args.manifest, args.cache)
     parts = split(pack)
-    shown = list(pictures(pack, parts, args.objects, args.seed))[::PICTURES_PER_OBJECT]
+    shown = list(pictures(pack, parts, args.objects, args.seed, each=1))
     ball = fallback_sphere(pack, parts.train, args.num_points, args.cache)
     columns = []
     for model in models.values():

@@ -30,7 +30,7 @@ from training.predictors import (
     weights_hashes,
 )
 from training.reports import commit, hardware, peak_memory_bytes, write
-from training.scoring import pictures, predict, score
+from training.scoring import PICTURES_PER_OBJECT, pictures, predict, score
 
 METRICS = ("f@0.01", "f@0.02", "f@0.05", "cd")
 
@@ -131,19 +131,15 @@ def _words(text: str) -> list[str]:
     return text.split(",")
 
 
-def run(
-    args: argparse.Namespace, params: list[SamplingParams] | None = None, kind: str = "curve"
-) -> list[Point]:
-    """Measure the curve and write its file, KIND-MODEL.json, after each point; at `params`, or at
-    the steps and samplers of `args`. Raises ParameterError."""
-    if params is None:
-        params = settings(get_card(args.model), args)
-    model = served_model(args.model, args.num_points, weights=args.weights).model
+def prepared(
+    args: argparse.Namespace, each: int = PICTURES_PER_OBJECT
+) -> tuple[list[Shown], PointCloud, dict[str, Any]]:
+    """Pictures, `each` of an object, what a refusal is scored as, and what a report states."""
     pack = MeshPack.load(args.pack, args.manifest, args.cache)
     parts = split(pack)
     shown = [
         Shown(picture, Cloud(picture.points))
-        for picture in pictures(pack, parts, args.objects, args.seed)
+        for picture in pictures(pack, parts, args.objects, args.seed, each)
     ]
     ball = fallback_sphere(pack, parts.train, args.num_points, args.cache)
     stated: dict[str, Any] = {
@@ -158,6 +154,14 @@ def run(
         "pictures": len(shown),
         "hardware": hardware(),
     }
+    return shown, ball, stated
+
+
+def run(args: argparse.Namespace) -> list[Point]:
+    """Measure the curve and write its file after each point. Raises ParameterError."""
+    params = settings(get_card(args.model), args)
+    model = served_model(args.model, args.num_points, weights=args.weights).model
+    shown, ball, stated = prepared(args)
     points: list[Point] = []
     for point in measure(
         ((item, on_track(ServedModel(model, item), "A")) for item in params), shown, ball
@@ -165,7 +169,7 @@ def run(
         points.append(point)
         report = {**stated, "peak_memory_bytes": peak_memory_bytes()}
         report["points"] = [asdict(found) for found in points]
-        write(report, args.results / f"{kind}-{args.model}.json")
+        write(report, args.results / f"curve-{args.model}.json")
         print(markdown([point]).splitlines()[-1], flush=True)
     return points
 

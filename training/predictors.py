@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 
 from geometry.ply import read_points, write_points
 from geometry.point_cloud import PointCloud
-from models.catalog import ModelCard, ParameterValue, get_card
-from models.contract import PreparedImages, Reconstructor, Result, SamplingParams
+from models.catalog import DRAFT, ModelCard, ParameterValue, get_card
+from models.checkpoints import load_tensors
+from models.contract import PreparedImages, Reconstructor, Result, SamplingParams, State
+from models.encoders.own import OWN_PREFIX
 from models.errors import ModelError, NoForegroundError, NonFiniteError, WeightsError
 from models.foreground import crop_foreground, extract_foreground
 from models.registry import build, load
@@ -41,14 +43,18 @@ class ServedModel:
 
     def reconstruct(self, picture: Picture) -> Result:
         """Raises NoForegroundError, NonFiniteError."""
+        state = self.begin(picture)
+        while state.step < state.steps:
+            self.model.step([state])
+        return self.model.finish(state)
+
+    def begin(self, picture: Picture) -> State:
+        """The state before the first step. Raises NoForegroundError."""
         foreground = extract_foreground(picture, "auto")
         crop = crop_foreground(picture, foreground.alpha, self.model.card.image_size)
         conditioning = self.model.encode(PreparedImages(torch.from_numpy(crop)[None]))
         generator = torch.Generator().manual_seed(self.params.seed)
-        state = self.model.start(conditioning.row(0), self.params, generator)
-        while state.step < state.steps:
-            self.model.step([state])
-        return self.model.finish(state)
+        return self.model.start(conditioning.row(0), self.params, generator)
 
 
 def served_model(
@@ -57,7 +63,8 @@ def served_model(
     given: Mapping[str, ParameterValue] | None = None,
     weights: Path | None = None,
 ) -> ServedModel:
-    """The model of a card, or that card's network with the tensors of the file `weights`.
+    """The model of a card, or that card's network with the tensors of the file `weights`, which
+    may leave out those of the encoder that the mini systems share.
 
     Raises:
         UnknownModelError: no such card.
@@ -87,11 +94,14 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
         tensors: dict[str, torch.Tensor] = load_file(file)
     except Exception as error:  # safetensors raises what its Rust part and the system raise
         raise WeightsError(f"{file}: {error}") from error
-    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    tensors = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    if tensors and all(name.startswith(OWN_PREFIX) for name in tensors):
+        tensors |= load_tensors(DRAFT)
+    return tensors
 
 
 def weights_hashes(model_id: str, weights: Path | None) -> list[str]:
-    """sha256 of each weight file that `served_model` loads."""
+    """sha256 of each weight file that `served_model` loads, or of the one in place of them."""
     if weights is not None:
         return [hashlib.sha256(weights.read_bytes()).hexdigest()]
     return [file.sha256 for file in get_card(model_id).weights]

@@ -33,10 +33,12 @@ def draw_picture(pack: MeshPack, k: int, number: int, seed: int) -> ValidationPi
         return None
 
 
-def pictures(pack: MeshPack, parts: Split, objects: int, seed: int) -> Iterator[ValidationPicture]:
-    """The pictures of the chosen objects, two of each."""
+def pictures(
+    pack: MeshPack, parts: Split, objects: int, seed: int, each: int = PICTURES_PER_OBJECT
+) -> Iterator[ValidationPicture]:
+    """The first `each` pictures of the chosen objects; fewer of meshes that do not give them."""
     for k in chosen_objects(pack, parts, objects, seed):
-        for number in range(PICTURES_PER_OBJECT):
+        for number in range(each):
             picture = draw_picture(pack, k, number, seed)
             if picture is not None:
                 yield picture

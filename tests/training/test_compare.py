@@ -1,5 +1,4 @@
 import json
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from models.catalog import CATALOG
 from models.errors import ParameterError
 from tests.training.shapes import pack_mesh
 from tests.training.shapes import sphere as sphere_mesh
-from training import compare, curve
+from training import compare
 from training.baselines import sphere
 from training.comparison_picture import draw
 from training.dataset import validation_picture
@@ -69,32 +68,19 @@ def test_measured_figures_stand_in_their_cells(tmp_path):
 
 def test_a_study_of_steps_has_its_table(tmp_path):
     means = {"cd": 0.04, "f@0.02": 0.3, "f@0.05": 0.7}
-    points = [{"sampler": "ddim", "steps": n, "means": means, "seconds": 1.5} for n in (16, 1000)]
-    report = {"model": "x-mini", "objects": 6, "points": points}
+    point = {"sampler": "ddim", "means": means, "interval": [0.2, 0.4], "seconds": 1.5}
+    points = [{**point, "steps": n} for n in (16, 1000)]
+    loss = {"sampler": "ddim", "steps": 16, "against": "ddim 1000", "loss": 0.015}
+    report = {"model": "x-mini", "pictures": 6, "num_points": 2048, "points": points}
+    report["losses"] = [{**loss, "interval": [-0.01, 0.04]}]
     (tmp_path / "steps-x-mini.json").write_text(json.dumps(report))
     lines = [line for line in compare.render(tmp_path).splitlines() if "`x-mini`" in line]
-    assert lines[1] == "| `x-mini` | 6 | ddim | 1000 | 0.0400 | 0.300 | 0.700 | 1.50 |"
-
-
-def test_a_study_takes_few_and_many_steps(tmp_path, monkeypatch):
-    seen: dict[str, Any] = {}
-
-    def run(args, params, kind):
-        seen.update(args=args, kind=kind, params=params)
-
-    monkeypatch.setattr(curve, "run", run)
-    model = next(s.model for s in compare.SYSTEMS if steps(s.model) >= 1000)
-    options = ["--steps", model, "--objects", "3", "--results", str(tmp_path)]
-    compare.study(compare.parse(options))
-    found = [(item.sampler, item.steps) for item in seen["params"]]
-    assert found == [("ddim", 16), ("ddim", 32), ("ddim", 64), ("ddim", 1000), ("ddpm", 1000)]
-    assert (seen["kind"], seen["args"].objects, seen["args"].results) == ("steps", 3, tmp_path)
-
-
-def steps(model: str) -> float:
-    card = CATALOG.get(model)
-    parameter = None if card is None else card.parameter("steps")
-    return 0 if parameter is None else parameter.maximum or 0
+    assert lines == [
+        "| `x-mini` | 6 | 2,048 | ddim | 16 | 0.0400 | 0.300 | 0.200 to 0.400 | 0.700 "
+        "| +1.5% (-1.0% to +4.0%) | - | 1.50 |",
+        "| `x-mini` | 6 | 2,048 | ddim | 1000 | 0.0400 | 0.300 | 0.200 to 0.400 | 0.700 "
+        "| - | - | 1.50 |",
+    ]
 
 
 def test_a_model_without_steps_has_no_study():

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from models.catalog import CANDIDATES, DRAFT, GUIDANCE_SCALE, SAMPLER, STEPS
+from benchmarks.untrained import untrained
+from models.catalog import CANDIDATES, DRAFT, GUIDANCE_SCALE, SAMPLER, STEPS, get_card
 from models.checkpoints import WEIGHTS, load_tensors
+from models.encoders.own import OWN_PREFIX
 from models.errors import ParameterError, WeightsError
 from tests.training.shapes import pack_mesh
 from tests.training.shapes import sphere as sphere_mesh
@@ -46,6 +48,18 @@ def test_unpublished_weights_are_those_of_the_file(ball, tmp_path):
     save_file({name: t * 0.9 for name, t in tensors.items()}, tmp_path / "other.safetensors")
     other = served_model("draft", 512, weights=tmp_path / "other.safetensors")(ball.rgba)
     assert not np.array_equal(other.positions, published.positions)
+
+
+def test_a_file_may_leave_out_the_encoder_that_the_minis_share(tmp_path):
+    whole = untrained(get_card("dit3d-mini"))
+    own = {name: t for name, t in whole.items() if name.startswith(OWN_PREFIX)}
+    assert 0 < len(own) < len(whole)
+    save_file(own, tmp_path / "own.safetensors")
+    served = served_model("dit3d-mini", 256, weights=tmp_path / "own.safetensors")
+    assert served.model.card.id == "dit3d-mini"
+    save_file({}, tmp_path / "empty.safetensors")
+    with pytest.raises(WeightsError):
+        served_model("draft", 256, weights=tmp_path / "empty.safetensors")
 
 
 def test_a_file_that_is_no_safetensors_is_a_weights_error(tmp_path):
