@@ -71,7 +71,8 @@ class Parameter:
         try:
             number = int(str(value)) if self.kind == "integer" else float(value)
         except ValueError:
-            raise ParameterError(self.name, f"must be a {self.kind}, got {value!r}") from None
+            noun = "an integer" if self.kind == "integer" else "a number"
+            raise ParameterError(self.name, f"must be {noun}, got {value!r}") from None
         low, high = self.minimum, self.maximum
         # Written so that NaN fails.
         if not ((low is None or number >= low) and (high is None or number <= high)):

@@ -1,5 +1,7 @@
 """An author's checkpoint to safetensors and a card under `DATA_DIR/models/ID`."""
 
+import errno
+import fcntl
 import hashlib
 import importlib
 import json
@@ -56,7 +58,8 @@ class Contents:
         """Its outermost entries in a few words."""
         names = list(dict.fromkeys(keys[0] for keys in self.tensors))
         more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-        return f"{', '.join(names[:6])}{more} ({len(self.tensors)} tensors)" if names else "nothing"
+        first = ", ".join(name[:60] for name in names[:6])
+        return f"{first}{more} ({len(self.tensors)} tensors)" if names else "nothing"
 
 
 def convert(
@@ -129,6 +132,8 @@ def read(path: Path, scratch: Path) -> Contents:
         CheckpointError: it cannot be read; nothing of it was run.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CheckpointError(f"{path}: no file")
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
@@ -229,7 +234,7 @@ def _identify(system: System, path: Path, contents: Contents) -> tuple[str, dict
     reasons: list[str] = []
     for _, tensors in candidates(contents):
         try:
-            return _module(system.name).identify(tensors, contents.notes)
+            return _told(system, tensors, contents.notes)
         except WeightsError as error:
             reasons.append(str(error))
     for other in SYSTEMS.values():
@@ -237,14 +242,29 @@ def _identify(system: System, path: Path, contents: Contents) -> tuple[str, dict
             continue
         for _, tensors in candidates(contents):
             try:
-                _module(other.name).identify(tensors, contents.notes)
+                _told(other, tensors, contents.notes)
             except WeightsError:
                 continue
             raise CheckpointError(f"{path}: a checkpoint of {other.title}, not of {system.title}")
     raise CheckpointError(
-        f"{path}: no layout of {system.title} that is known; found {contents.outline()}, expected "
-        f"{system.expects}: {reasons[0]}"
+        f"{path}: no layout of {system.title} that is known; found {_shown(contents.outline())}, "
+        f"expected {system.expects}: {_shown(reasons[0])}"
     )
+
+
+def _told(
+    system: System, tensors: Mapping[str, Tensor], notes: Mapping[str, object]
+) -> tuple[str, dict[str, Tensor]]:
+    """Raises WeightsError, also where the names are the system's and shapes or settings are not."""
+    try:
+        return _module(system.name).identify(tensors, notes)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(f"shapes or settings that {system.title} cannot have: {error}") from None
+
+
+def _shown(text: str) -> str:
+    """What a file says, fit for a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:500]
 
 
 def _module(name: str) -> _SystemModule:
@@ -263,7 +283,10 @@ def _write(
 ) -> ModelCard:
     whole = {name: _plain(name, tensor) for name, tensor in tensors.items()}
     with _replacing(folder / model_id) as fresh:
-        save_file(whole, fresh / WEIGHTS)
+        try:
+            save_file(whole, fresh / WEIGHTS)
+        except SafetensorError as error:  # the library's own, whatever the disk said
+            raise OSError(errno.EIO, f"not written: {error}", str(folder)) from None
         weights = WeightFile(WEIGHTS, sha256_of(fresh / WEIGHTS), (fresh / WEIGHTS).stat().st_size)
         try:
             card = card_of(model_id, system.name, network, (weights,), fresh)
@@ -294,10 +317,11 @@ def _write(
 def _plain(name: str, tensor: Tensor) -> Tensor:
     """Of its own memory, at least float32 where it is a float."""
     if not tensor.is_floating_point():
-        return tensor.contiguous()
-    if not bool(torch.isfinite(tensor).all()):
+        return tensor.clone().contiguous()
+    whole = tensor.float() if tensor.itemsize < 4 else tensor.clone()
+    if not bool(torch.isfinite(whole).all()):
         raise CheckpointError(f"{name} has values that are not finite")
-    return (tensor.float() if tensor.itemsize < 4 else tensor.clone()).contiguous()
+    return whole.contiguous()
 
 
 @contextmanager
@@ -307,15 +331,27 @@ def _replacing(target: Path) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(0o755)
-        if target.exists():
-            old = fresh.with_name(f"{fresh.name}-old")
-            target.rename(old)
-            fresh.rename(target)
-            shutil.rmtree(old)
-        else:
-            fresh.rename(target)
+        with _locked(target.parent):
+            if target.exists():
+                old = fresh.with_name(f"{fresh.name}-old")
+                target.rename(old)
+                fresh.rename(target)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                fresh.rename(target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two conversions to one id take turns: the later one stays."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:
@@ -324,4 +360,4 @@ def sha256_of(path: Path) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "published"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-") or "published"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.card import ModelCard, WeightFile
+from models.card import ModelCard, Parameter, WeightFile
 from models.catalog import CATALOG
 from models.errors import CardError
 from models.published import SYSTEMS
@@ -18,6 +18,7 @@ from models.published import SYSTEMS
 CARD = "card.json"
 MODEL_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MAX_CARD_BYTES = 1_000_000
+MAX_CLASSES = 100_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -49,6 +50,8 @@ def add_local(data_dir: Path) -> list[CardError]:
 def read_card(path: Path) -> ModelCard:
     """Raises CardError, which names the file."""
     try:
+        if not path.is_file():
+            raise CardError(f"{path}: no file")
         if path.stat().st_size > MAX_CARD_BYTES:
             raise CardError(f"{path}: larger than {MAX_CARD_BYTES} bytes")
         raw = json.loads(path.read_text("utf-8"))
@@ -73,7 +76,7 @@ def card_of(
     """The card of a converted checkpoint.
 
     Raises:
-        ValueError: the id is none or taken, or there is no such system.
+        ValueError: the id is none or taken, there is no such system, or classes are no number.
     """
     check_id(model_id)
     entry = SYSTEMS.get(system)
@@ -89,7 +92,7 @@ def card_of(
         title=f"{entry.title}, published checkpoint",
         description=entry.description,
         licence=entry.licence,
-        parameters=entry.parameters,
+        parameters=tuple(_bounded(item, network) for item in entry.parameters),
         points=entry.points,
         steps=entry.steps,
         image_size=entry.image_size,
@@ -101,6 +104,20 @@ def card_of(
         accept=entry.accept,
         folder=str(folder.absolute()),
     )
+
+
+def _bounded(parameter: Parameter, network: str) -> Parameter:
+    """Labels end where the network's classes do; one that goes by a name has a single class."""
+    if parameter.name != "label":
+        return parameter
+    try:
+        sizes = json.loads(network)
+    except (ValueError, RecursionError):
+        sizes = None
+    classes = sizes.get("classes", 1) if isinstance(sizes, dict) else 1
+    if type(classes) is not int or not 1 <= classes <= MAX_CLASSES:
+        raise ValueError(f"classes must be 1 to {MAX_CLASSES}, got {str(classes)[:80]}")
+    return replace(parameter, maximum=classes - 1)
 
 
 def check_id(model_id: str) -> None:

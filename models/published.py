@@ -109,7 +109,14 @@ SYSTEMS: dict[str, System] = {
                 "Apache-2.0", "Apache-2.0; parts after DiT, CC-BY-NC-4.0", "not stated"
             ),
             expects="a dict with `model_state` or `ema`, keys model.module.* or model.*",
-            parameters=(NUM_POINTS, _STEPS, replace(SAMPLER, default="ddim"), LABEL, SEED),
+            parameters=(
+                NUM_POINTS,
+                _STEPS,
+                replace(SAMPLER, default="ddim"),
+                GUIDANCE_SCALE,
+                LABEL,
+                SEED,
+            ),
             points=2048,
             steps=64,
             image_size=96,
@@ -135,7 +142,7 @@ SYSTEMS: dict[str, System] = {
                 SEED,
             ),
             points=4096,
-            steps=64,
+            steps=254,  # Heun's, of both diffusions
             image_size=224,
             sources=("Nichol et al.: Point-E, arXiv 2212.08751",),
             memory_bytes=3_000_000_000,
@@ -148,8 +155,8 @@ SYSTEMS: dict[str, System] = {
             expects="a dict with `ema_state_dict` or `state_dict`, keys backbone.model.*",
             parameters=(NUM_POINTS, _STEPS, replace(SAMPLER, default="heun"), CAMERA, SEED),
             points=2048,
-            steps=64,
-            image_size=224,
+            steps=127,
+            image_size=137,  # of ShapeNet's pictures
             sources=("Tyszkiewicz, Fua, Trulls: GECCO, ICCV 2023",),
             memory_bytes=1_000_000_000,
         ),
@@ -166,7 +173,7 @@ SYSTEMS: dict[str, System] = {
                 SEED,
             ),
             points=2048,
-            steps=100,
+            steps=101,  # one for the code
             image_size=96,
             sources=(
                 "Luo, Hu: Diffusion Probabilistic Models for 3D Point Cloud Generation, 2021",

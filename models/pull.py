@@ -4,15 +4,21 @@ Standard library only. What came before a connection broke stays as NAME.partial
 ETag beside it, so that a file that has changed meanwhile is begun anew.
 """
 
+import fcntl
 import hashlib
 import http.client
+import lzma
 import os
+import re
 import shutil
+import struct
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,9 +27,22 @@ from models.published import RemoteFile
 
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
-MAX_MEMBER_BYTES = 16_000_000_000
+MAX_BYTES = 16_000_000_000  # of a file whose size is not pinned
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_TAG = re.compile(r'"[\x21\x23-\x7e]*"')  # a strong one
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
 USER_AGENT = "bozzetto"
+
+# What damaged archives make the standard library raise, beside OSError.
+BAD_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    struct.error,
+)
 
 OnBytes = Callable[[int, int | None], None]  # so far, in all where that is known
 
@@ -60,37 +79,63 @@ def fetch(remote: RemoteFile, folder: Path, on_bytes: OnBytes = lambda done, tot
     target, partial = folder / name, folder / f"{name}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if target.exists() and _is(target, remote):
-            return target
-        if not (partial.exists() and partial.stat().st_size == remote.bytes):
-            _receive(remote, partial, on_bytes)
-        _check(partial, remote)
-        partial.replace(target)
-        _tag_of(partial).unlink(missing_ok=True)
+        with _alone(folder):
+            if target.exists() and _is(target, remote):
+                return target
+            if not (partial.exists() and partial.stat().st_size == remote.bytes):
+                _receive(remote, partial, on_bytes)
+            _check(partial, remote)
+            partial.replace(target)
+            _tag_of(partial).unlink(missing_ok=True)
     except OSError as error:
         kept = partial.exists()
         raise DownloadError(f"{target}: {error.strerror or error}", partial=kept) from None
     return target
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two that write to one partial file would mix what they get. Raises DownloadError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise DownloadError(f"{folder}: another download to it is under way") from None
+    finally:
+        os.close(handle)
+
+
 def _tag_of(partial: Path) -> Path:
     return partial.with_name(partial.name + ".etag")
+
+
+def _kept_tag(partial: Path) -> str | None:
+    try:
+        text = _tag_of(partial).read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return text if _TAG.fullmatch(text) else None
 
 
 def _receive(remote: RemoteFile, partial: Path, on_bytes: OnBytes) -> None:
     """The rest of the file, or all of it where the server gives no rest."""
     tag = _tag_of(partial)
-    done = partial.stat().st_size if partial.exists() and tag.exists() else 0
+    known = _kept_tag(partial)
+    done = partial.stat().st_size if known and partial.exists() else 0
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": tag.read_text("utf-8")}
+    if known and done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": known}
     request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310  checked by fetch
     opener = urllib.request.build_opener(_SameScheme)
     try:
         with opener.open(request, timeout=TIMEOUT_S) as response:
+            _refuse_other_than_bytes(response, remote)
             if response.status != http.client.PARTIAL_CONTENT:
+                # Before its tag is: what is there is of another file than the tag will say.
+                partial.unlink(missing_ok=True)
                 done = 0
-            elif not _continues(response, done):
+            elif not done or not _continues(response, done):
                 raise DownloadError(f"{remote.url}: the server sent another part than asked for")
             _keep_tag(response, tag)
             _copy(response, remote, partial, done, on_bytes)
@@ -108,18 +153,33 @@ def _receive(remote: RemoteFile, partial: Path, on_bytes: OnBytes) -> None:
         raise DownloadError(f"{remote.url}: no connection: {error.reason}", partial=kept) from None
     except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
         kept = partial.exists()
-        reason = f"the connection broke: {error or type(error).__name__}"
+        reason = f"the connection broke: {str(error) or type(error).__name__}"
         raise DownloadError(f"{remote.url}: {reason}", partial=kept) from None
+    except ValueError as error:
+        raise DownloadError(f"{remote.url}: redirects to no address: {error}") from None
+
+
+def _refuse_other_than_bytes(response: http.client.HTTPResponse, remote: RemoteFile) -> None:
+    """A page of a proxy or a host, or what a server has compressed unasked, is not the file."""
+    kind = response.headers.get_content_type()
+    coding = response.headers.get("Content-Encoding") or "identity"
+    if kind == "text/html" or coding.lower() != "identity":
+        raise DownloadError(f"{remote.url}: the server sent no file but {kind} ({coding})")
 
 
 def _continues(response: http.client.HTTPResponse, done: int) -> bool:
-    return (response.headers.get("Content-Range") or "").startswith(f"bytes {done}-")
+    """From there to the end, not only to somewhere."""
+    found = _RANGE.fullmatch(response.headers.get("Content-Range") or "")
+    if found is None:
+        return False
+    first, last, size = map(int, found.groups())
+    return first == done and last == size - 1
 
 
 def _keep_tag(response: http.client.HTTPResponse, tag: Path) -> None:
     """A weak tag promises no equal bytes: without a strong one nothing is resumed."""
     given = response.headers.get("ETag") or ""
-    if given.startswith('"'):
+    if _TAG.fullmatch(given):
         tag.write_text(given, "utf-8")
     else:
         tag.unlink(missing_ok=True)
@@ -138,13 +198,14 @@ def _copy(
         raise DownloadError(f"{remote.url}: {total} bytes, expected {remote.bytes}")
     if total is not None and total - done > shutil.disk_usage(partial.parent).free:
         raise DownloadError(f"{remote.url}: {total} bytes, no room for them in {partial.parent}")
+    at_most = remote.bytes if remote.bytes is not None else MAX_BYTES
     with partial.open("r+b" if done else "wb") as file:
         file.seek(done)
         while chunk := response.read(CHUNK):
-            file.write(chunk)
             done += len(chunk)
-            if remote.bytes is not None and done > remote.bytes:
-                raise DownloadError(f"{remote.url}: more than the {remote.bytes} bytes expected")
+            if done > at_most:
+                raise DownloadError(f"{remote.url}: more than the {at_most} bytes expected")
+            file.write(chunk)
             on_bytes(done, total)
         file.flush()
         os.fsync(file.fileno())
@@ -175,11 +236,18 @@ def _sha256(path: Path) -> str:
 
 
 def bundled(path: Path) -> list[str]:
-    """The checkpoints in an archive of several files; none where it is a checkpoint itself."""
+    """The checkpoints in an archive of several files; none where it is a checkpoint itself.
+
+    Raises:
+        DownloadError: a damaged archive.
+    """
     if not zipfile.is_zipfile(path):
         return []
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (*BAD_ARCHIVE, OSError) as error:
+        raise DownloadError(f"{path}: {error}") from None
     if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names):
         return []
     return [name for name in names if name.endswith(CHECKPOINTS)]
@@ -194,7 +262,7 @@ def unpack(path: Path, member: str, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as source:
             size = archive.getinfo(member).file_size
-            if size > min(MAX_MEMBER_BYTES, shutil.disk_usage(folder).free):
+            if size > min(MAX_BYTES, shutil.disk_usage(folder).free):
                 raise DownloadError(f"{path}: {member} has {size} bytes, no room in {folder}")
             target = folder / Path(member).name
             with target.open("wb") as file:
@@ -205,7 +273,7 @@ def unpack(path: Path, member: str, folder: Path) -> Path:
                     left -= len(chunk)
     except KeyError:
         raise DownloadError(f"{path}: no {member[:200]} in it") from None
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except BAD_ARCHIVE as error:
         raise DownloadError(f"{path}: {member}: {error}") from None
     except OSError as error:
         raise DownloadError(f"{path}: {member}: {error.strerror or error}") from None

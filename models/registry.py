@@ -8,6 +8,10 @@ from torch import Tensor
 from models.catalog import ModelCard
 from models.checkpoints import load_tensors
 from models.contract import Reconstructor
+from models.errors import WeightsError
+
+# What sizes that no network has make torch and the networks' own code raise.
+UNBUILDABLE = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def load(card: ModelCard, device: torch.device) -> Reconstructor:
@@ -23,8 +27,21 @@ def build(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> 
     """The model with the weights `tensors`. Each family is imported when it is first needed.
 
     Raises:
-        WeightsError: the tensors do not fit the network.
+        WeightsError: the tensors do not fit the network, or what was converted here makes none.
     """
+    try:
+        return _build(card, tensors, device)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise  # the device's trouble, and not for good
+    except UNBUILDABLE as error:
+        if not card.folder:
+            raise
+        # Its network came out of a file.
+        shown = card.network[:200]
+        raise WeightsError(f"{card.id}: {shown!r} makes no network: {error}") from error
+
+
+def _build(card: ModelCard, tensors: dict[str, Tensor], device: torch.device) -> Reconstructor:
     match card.family:
         case "layered_depth":
             from models.feedforward.draft import load_draft

@@ -95,11 +95,13 @@ class Array:
 class Foreign:
     """Whatever a pickle says that is not ours: takes anything, does nothing."""
 
+    state: Any = None  # of one that was made without `__init__`, as most of protocol 2 are
+
     def __new__(cls, *_: Any, **__: Any) -> "Foreign":
         return object.__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        self.state: Any = None
+        pass
 
     def __call__(self, *_: Any, **__: Any) -> "Foreign":
         return self
@@ -331,8 +333,12 @@ def write(source: Source, folder: Path, at_most: int) -> None:
     text += b" " * (-len(text) % 8)
     with (folder / "tensors.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
+        last, data = None, b""
         for array in arrays:
-            file.write(_values(array, source.read(array.storage)))
+            if array.storage is not last:  # neighbours often are views of one
+                data = b""
+                last, data = array.storage, source.read(array.storage)
+            file.write(_values(array, data))
     (folder / "contents.json").write_text(json.dumps(contents), "utf-8")
 
 

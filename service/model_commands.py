@@ -198,9 +198,9 @@ def _converted(
     """Raises ModelError, OSError."""
     from models.conversion import convert
 
-    with tempfile.TemporaryDirectory() as scratch:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".member-", dir=settings.data_dir) as scratch:
         if member is not None:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
             paths = [unpack(paths[0], member, Path(scratch)), *paths[1:]]
         card = convert(
             system,

@@ -97,7 +97,12 @@ def check_servable(card: ModelCard, accepted: Collection[str]) -> None:
     if refusal is None:
         return
     if not card.weights:
-        raise UnprocessableError(f"{card.id}: {refusal}", field="model", code="unknown_model")
+        raise UnprocessableError(
+            f"{card.id}: {refusal}",
+            field="model",
+            code="unknown_model",
+            hint="GET /models shows which models are ready, and why the others are not.",
+        )
     raise ForbiddenError(f"{card.id}: {refusal}", code="licence_not_accepted")
 
 

@@ -265,6 +265,8 @@ class WorkerQueue(Protocol):
     def fail(self, lease: Lease, error: JobError) -> None:
         """running -> failed, or back to queued when the error is retryable and attempts are left.
 
+        One of code `model_load_failed` goes back only where another live worker serves the model.
+
         Raises:
             StaleLeaseError.
         """

@@ -23,8 +23,10 @@ def to_job_error(error: Exception) -> JobError:
     match error:
         case NoForegroundError():
             return _failure("no_foreground", "no object was found in the picture")
-        case ImageError() | ParameterError():
+        case ImageError():
             return _failure("input_rejected", str(error))
+        case ParameterError():
+            return _failure("input_rejected", str(error), hint=CATALOGUE["invalid_field"].hint)
         case WeightsError() | UnknownModelError():
             # Another worker may have the model.
             return _failure("model_load_failed", str(error), retryable=True)
@@ -37,7 +39,9 @@ def to_job_error(error: Exception) -> JobError:
         case StoreError():
             return _failure("storage", "the result could not be stored", retryable=True)
         case NonFiniteError():
-            return _failure("internal", "the model gave no finite result", hint="Try another seed.")
+            # Too few steps of heun, say, from so much noise as GECCO's.
+            hint = "Try another seed, or more steps."
+            return _failure("internal", "the model gave no finite result", hint=hint)
         case GeometryError():
             hint = "Ask for points only, or try another picture."
             return _failure("internal", f"no surface could be built: {error}", hint=hint)

@@ -1,6 +1,9 @@
 """From an author's file to a card in the catalogue, with a stub in place of a system's network."""
 
 import json
+import os
+import resource
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models import conversion, local_catalog, published, registry
-from models.card import PARAMETERS, ModelCard
+from models.card import PARAMETERS, ModelCard, WeightFile
 from models.catalog import CATALOG, DRAFT
 from models.checkpoints import load_tensors, why_unready
 from models.conversion import Contents, candidates, convert
-from models.errors import CardError, CheckpointError, LicenceError, WeightsError
+from models.errors import CardError, CheckpointError, LicenceError, ParameterError, WeightsError
 from models.local_catalog import add_local, read_card
 from models.published import PUBLISHED, SYSTEMS
 
@@ -188,6 +191,66 @@ def test_ids_that_are_none(tmp_path, model_id):
             convert("gecco", [path], tmp_path, model_id=model_id)
 
 
+def test_an_id_that_is_made_of_a_long_name(tmp_path):
+    path = save(tmp_path / f"{'a' * 39}-b.pt", {"g": W})
+    assert convert("gecco", [path], tmp_path).id == f"gecco-{'a' * 39}"
+
+
+@pytest.mark.parametrize("error", [IndexError, KeyError, RuntimeError, TypeError, ValueError])
+def test_shapes_that_a_system_does_not_foresee(tmp_path, monkeypatch, error):
+    def identify(tensors, notes):
+        raise error("tuple index out of range")
+
+    monkeypatch.setitem(STUBS, "pc2", SimpleNamespace(identify=identify))
+    path = save(tmp_path / "x.pt", {"model": {"net.a": torch.tensor(1.0)}})
+    with pytest.raises(CheckpointError, match=r"cannot have: .*index out of range"):
+        convert("pc2", [path], tmp_path, accepted=[SYSTEMS["pc2"].accept])
+    with pytest.raises(CheckpointError, match="no layout of GECCO"):
+        convert("gecco", [path], tmp_path)
+
+
+def test_names_in_a_file_do_not_reach_the_terminal_as_they_are(tmp_path):
+    path = save(tmp_path / "x.pt", {"\x1b[31m\ud800" + "a" * 100_000: W})
+    with pytest.raises(CheckpointError, match=r"found ..31m.a") as error:
+        convert("gecco", [path], tmp_path)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 2_000
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.bfloat16, torch.float64, torch.int64])
+def test_types_of_numbers(tmp_path, kind):
+    save_file({"g": W.to(kind)}, tmp_path / "x.safetensors")
+    tensor = load_tensors(convert("gecco", [tmp_path / "x.safetensors"], tmp_path))["g"]
+    assert torch.equal(tensor.float(), W)
+
+
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path):
+    path = save(tmp_path / "x.pt", {"g": torch.ones(100_000)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    contents = conversion.read(path, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "read", lambda *_: contents)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            with pytest.raises(OSError, match="not written"):
+                convert("gecco", [path], tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_two_conversions_to_one_id(tmp_path):
+    paths = [save(tmp_path / f"{n}.pt", {"g": torch.full((9,), float(n))}) for n in range(4)]
+
+    def one(path):
+        return convert("gecco", [path], tmp_path, model_id="same")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert {card.id for card in pool.map(one, paths)} == {"same"}
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["same"]
+    assert load_tensors(read_card(tmp_path / "models" / "same" / "card.json"))["g"].shape == (9,)
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(CheckpointError, match="No such file"):
         convert("gecco", [tmp_path / "none.pt"], tmp_path)
@@ -233,6 +296,21 @@ def test_a_card_that_is_no_json(tmp_path, text):
     assert str(path) in str(problem)
 
 
+def test_what_a_killed_conversion_leaves_is_no_model(tmp_path):
+    card = convert("gecco", [save(tmp_path / "x.pt", {"g": W})], tmp_path, model_id="mine")
+    (tmp_path / "models" / card.id).rename(tmp_path / "models" / ".mine-abcd")
+    assert add_local(tmp_path) == []
+    assert "mine" not in catalog_here()
+
+
+def test_a_card_that_is_no_file(tmp_path):
+    for name in ("pipe", "folder"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    os.mkfifo(tmp_path / "models" / "pipe" / "card.json")
+    (tmp_path / "models" / "folder" / "card.json").mkdir()
+    assert [str(problem)[-7:] for problem in add_local(tmp_path)] == ["no file"] * 2
+
+
 def test_no_card_talks_a_restriction_away(tmp_path):
     path = save(tmp_path / "x.pt", {"model": {"net.a": W}})
     card = convert("pc2", [path], tmp_path, accepted=[SYSTEMS["pc2"].accept])
@@ -252,3 +330,22 @@ def test_the_table_agrees_with_itself():
     for item in PUBLISHED.values():
         assert all(file.url.startswith("https://") for file in (*item.files,))
         assert item.page.startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("network", "most"), [("S/4", 0), ('{"classes": 55}', 54), ('{"hidden": 96}', 0), ("[1", 0)]
+)
+def test_labels_end_with_the_classes(network, most, tmp_path):
+    weights = (WeightFile("weights.safetensors", "0" * 64, 1),)
+    label = local_catalog.card_of("x", "dit3d", network, weights, tmp_path).parameter("label")
+    assert label is not None
+    assert label.maximum == most
+    with pytest.raises(ParameterError, match="label"):
+        label.check(most + 1)
+
+
+@pytest.mark.parametrize("classes", ["0", "-1", "true", "1e9", "NaN", '"many"', "null", "9" * 30])
+def test_classes_that_are_no_number(classes, tmp_path):
+    weights = (WeightFile("weights.safetensors", "0" * 64, 1),)
+    with pytest.raises(ValueError, match="classes must be"):
+        local_catalog.card_of("x", "dit3d", f'{{"classes": {classes}}}', weights, tmp_path)

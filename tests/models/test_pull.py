@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import pull
 from models.errors import DownloadError
 from models.published import RemoteFile
 from models.pull import bundled, fetch, unpack
@@ -46,10 +47,12 @@ class Handler(BaseHTTPRequestHandler):
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
             self.send_response(206)
             shown = start + server.shift
-            self.send_header("Content-Range", f"bytes {shown}-{len(DATA) - 1}/{len(DATA)}")
+            self.send_header("Content-Range", f"bytes {shown}-{server.last}/{len(DATA)}")
         else:
             self.send_response(200)
         self.send_header("Content-Length", str(len(server.data) - start))
+        for name, value in server.headers.items():
+            self.send_header(name, value)
         if server.etag:
             self.send_header("ETag", server.etag)
         self.end_headers()
@@ -66,12 +69,14 @@ class Server(ThreadingHTTPServer):
     etag: str | None = '"one"'
     ranges = True
     shift = 0
+    last = len(DATA) - 1
     drop_after: int | None = None
     status: int | None = None
     redirect: str | None = None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.headers: dict[str, str] = {}
         self.asked: list[tuple[str | None, str | None]] = []
 
     @property
@@ -158,6 +163,71 @@ def test_another_part_than_asked_for(server, tmp_path):
         fetch(server.remote(), tmp_path)
     server.shift = 5
     with pytest.raises(DownloadError, match="another part"):
+        fetch(server.remote(), tmp_path)
+    # From there on, but not to the end.
+    server.shift, server.last, server.data = 0, 399_999, DATA[:400_000]
+    with pytest.raises(DownloadError, match="another part"):
+        fetch(server.remote(sha256=None), tmp_path)
+    assert names(tmp_path) == ["model.pt.partial", "model.pt.partial.etag"]
+
+
+def test_a_changed_file_that_does_not_fit_is_not_mixed_with_the_old_one(
+    server, tmp_path, monkeypatch
+):
+    server.drop_after = 300_000
+    with pytest.raises(DownloadError):
+        fetch(server.remote(sha256=None), tmp_path)
+    server.etag, server.data = '"two"', DATA[::-1]
+    with monkeypatch.context() as patch:
+        usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+        patch.setattr(shutil, "disk_usage", lambda path: usage)
+        with pytest.raises(DownloadError, match="no room"):
+            fetch(server.remote(sha256=None), tmp_path)
+    assert fetch(server.remote(sha256=None), tmp_path).read_bytes() == DATA[::-1]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b'"a\r\nX: y"'])
+def test_a_tag_that_is_none_begins_anew(server, tmp_path, text):
+    (tmp_path / "model.pt.partial").write_bytes(b"x" * 100)
+    (tmp_path / "model.pt.partial.etag").write_bytes(text)
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+    assert server.asked == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Content-Encoding", "gzip"), ("Content-Type", "text/html; charset=utf-8")]
+)
+def test_an_answer_that_is_not_the_files_bytes(server, tmp_path, name, value):
+    server.headers[name] = value
+    with pytest.raises(DownloadError, match="sent no file"):
+        fetch(server.remote(sha256=None), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_more_than_any_file_has(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(pull, "MAX_BYTES", 1000)
+    with pytest.raises(DownloadError, match="more than the 1000 bytes"):
+        fetch(server.remote(sha256=None), tmp_path)
+
+
+def test_two_downloads_to_one_folder(server, tmp_path):
+    def meanwhile(done, total):
+        with pytest.raises(DownloadError, match="under way"):
+            fetch(server.remote(), tmp_path)
+
+    assert fetch(server.remote(), tmp_path, meanwhile).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "http://" + "a" * 70 + ".test/", "http://a:b/"])
+def test_a_redirect_to_no_address(server, tmp_path, target):
+    server.redirect = target
+    with pytest.raises(DownloadError, match=r"no address|connection"):
+        fetch(server.remote(), tmp_path)
+
+
+def test_a_redirect_to_itself(server, tmp_path):
+    server.redirect = server.remote().url
+    with pytest.raises(DownloadError, match="infinite loop"):
         fetch(server.remote(), tmp_path)
 
 
@@ -247,3 +317,18 @@ def test_an_archive_of_several(tmp_path):
         unpack(path, "c.pth", tmp_path)
     with pytest.raises(DownloadError):
         unpack(tmp_path / "none.zip", "c.pth", tmp_path)
+
+
+def test_a_damaged_archive(tmp_path):
+    path = tmp_path / "all.zip"
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr("model.pth", os.urandom(1000) * 100)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:60] + b"\xff" * 400 + whole[460:])
+        with pytest.raises(DownloadError):
+            unpack(path, "model.pth", tmp_path)
+        end = whole.rindex(b"PK\x05\x06")
+        path.write_bytes(whole[:end] + whole[end : end + 12] + b"\xff" * 8 + whole[end + 20 :])
+        with pytest.raises(DownloadError):
+            bundled(path)

@@ -30,6 +30,10 @@ class Settings:
     parent: "Settings"
 
 
+class Stateless:
+    """Is pickled as a class alone: neither its `__init__` nor a state is asked for."""
+
+
 class Attack:
     """Asks whoever reads it for a call."""
 
@@ -96,6 +100,7 @@ def test_everything_that_checkpoints_hold(tmp_path, legacy):
         "ema": {"decay": 0.9, "shadow_params": [torch.ones(2), torch.zeros(3)]},
         "optimizer": {"state": torch.zeros(1000)},
         "cfg": settings,
+        "callback": Stateless(),
         "epoch": 12,
     }
     path = tmp_path / "a.pt"
@@ -240,6 +245,13 @@ def test_many_references_to_one_list_are_looked_at_once(tmp_path):
     path = tmp_path / "a.pt"
     torch.save({"w": torch.ones(1), "nested": nested}, path)
     assert load(path).tensors.keys() == {("w",)}
+
+
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    for path in (tmp_path / "pipe.pt", Path(os.devnull), tmp_path):
+        with pytest.raises(CheckpointError, match="no file"):
+            read(path, tmp_path)
 
 
 def test_a_big_endian_file(tmp_path):

@@ -8,6 +8,23 @@ end
 if not owned(job, fence) then
   return {'stale'}
 end
+
+-- What one worker cannot load, it does not try again: the job waits only for one that may have it.
+local function another_serves()
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, stamp(now() - WORKER_TTL_S), '+inf')) do
+    local said = worker ~= job.worker and redis.call('GET', WORKER .. worker)
+    for _, model in ipairs(said and cjson.decode(said).models or {}) do
+      if model == job.model then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+if cjson.decode(error).code == 'model_load_failed' then
+  retryable = retryable and another_serves()
+end
 local t = now()
 local attempt = tonumber(job.attempt)
 insist()

@@ -62,6 +62,7 @@ async def test_a_model_without_weights_takes_no_jobs(client):
     body = problem(await submit(client, "empty"), 422, "unknown_model")
     assert body["field"] == "model"
     assert "no weights" in body["detail"]
+    assert "ready" in body["hint"]
 
 
 async def test_label_camera_and_many_steps(client):

@@ -10,6 +10,7 @@ from tests.polling import eventually, eventually_async
 
 MESH = Artifact("mesh.glb", "j/1/mesh.glb", "model/gltf-binary", 12, "ab" * 32, vertices=3, faces=1)
 TRY_AGAIN = JobError("out_of_memory", "no room", retryable=True)
+DAMAGED = JobError("model_load_failed", "other bytes", retryable=True)
 HOPELESS = JobError("no_foreground", "nothing to see", retryable=False, hint="crop it")
 
 

@@ -12,11 +12,12 @@ from service.queue.contract import (
     JobNotFoundError,
     Lease,
     StaleLeaseError,
+    WorkerInfo,
 )
 from service.queue.redis_queue import RedisJobQueue
 from service.queue.redis_worker import RedisWorkerQueue
 from service.settings import QueueSettings
-from tests.service.queue.kit import HOPELESS, MESH, TRY_AGAIN, make_request, submit
+from tests.service.queue.kit import DAMAGED, HOPELESS, MESH, TRY_AGAIN, make_request, submit
 
 
 def claim_one(worker: RedisWorkerQueue, name: str = "w") -> Lease:
@@ -95,6 +96,28 @@ async def test_a_retryable_failure_runs_again_and_then_stays(
             assert (job.state, job.error, job.started_at) == (JobState.QUEUED, None, None)
     job = await queue.get(job_id)
     assert (job.state, job.error, job.attempt) == (JobState.FAILED, TRY_AGAIN, 3)
+
+
+@pytest.mark.parametrize(
+    ("others", "state"),
+    [
+        ({}, JobState.FAILED),
+        ({"v": ("bozzetto-xs",)}, JobState.FAILED),
+        ({"v": ("bozzetto-xs", "draft")}, JobState.QUEUED),
+    ],
+)
+async def test_what_does_not_load_waits_only_for_a_worker_that_may_have_it(
+    queue: RedisJobQueue,
+    worker: RedisWorkerQueue,
+    others: dict[str, tuple[str, ...]],
+    state: JobState,
+) -> None:
+    for name, models in {"w": ("draft",), **others}.items():
+        worker.heartbeat(WorkerInfo(name, "ready", models, "cpu", 0.0))
+    job_id = await submit(queue)
+    worker.fail(claim_one(worker), DAMAGED)
+    job = await queue.get(job_id)
+    assert (job.state, job.error) == (state, DAMAGED if state is JobState.FAILED else None)
 
 
 async def test_a_retry_waits_a_little(queue: RedisJobQueue, make_worker, raw, prefix: str) -> None:

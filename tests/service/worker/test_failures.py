@@ -6,6 +6,7 @@ from models.errors import (
     ImageUndecodableError,
     NoForegroundError,
     NonFiniteError,
+    ParameterError,
     UnknownModelError,
     WeightsError,
 )
@@ -39,6 +40,14 @@ def test_each_exception_has_its_code(error, code, retryable):
     assert failure.code in CATALOGUE
     assert failure.hint
     assert "secret" not in failure.detail
+
+
+def test_a_parameter_is_not_blamed_on_the_picture():
+    failure = to_job_error(ParameterError("label", "must be 0 to 0, got 3"))
+
+    assert failure.code == "input_rejected"
+    assert "label" in failure.detail
+    assert failure.hint == CATALOGUE["invalid_field"].hint
 
 
 def test_a_passed_deadline_is_not_tried_again():

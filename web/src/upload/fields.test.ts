@@ -74,6 +74,11 @@ test("the well-known parameters come first", () => {
   expect(drawn).toEqual(["steps", "seed", "roof_angle"]);
 });
 
+test("a parameter of a single value is not asked for", () => {
+  const parameters = [parameter({ name: "label", minimum: 0, maximum: 0 }), parameter({})];
+  expect(modelFields(model({ parameters })).map(({ name }) => name)).toEqual(["steps"]);
+});
+
 describe("firstModel", () => {
   const busy = model({ id: "busy", ready: false, default: true });
   const ready = model({ id: "ready" });

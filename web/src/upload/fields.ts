@@ -37,11 +37,15 @@ const SAMPLERS: Record<string, string> = {
 };
 const WIDEST_SLIDER = 64; // values that a thumb can still find
 
-/** The model's own parameters, the well-known ones first. */
+/** The model's own parameters, the well-known ones first; not those that leave no choice. */
 export function modelFields(model: Model | undefined): FieldSpec[] {
   const known = Object.keys(LABELS);
   const rank = ({ name }: FieldSpec) => known.indexOf(name) + 1 || known.length + 1;
-  return (model?.parameters ?? []).map(fieldOf).sort((a, b) => rank(a) - rank(b));
+  const open = ({ minimum, maximum }: Parameter) => minimum === null || minimum !== maximum;
+  return (model?.parameters ?? [])
+    .filter(open)
+    .map(fieldOf)
+    .sort((a, b) => rank(a) - rank(b));
 }
 
 export function fieldOf(parameter: Parameter): FieldSpec {
