@@ -11,6 +11,7 @@ from models.card import (
     STEPS,
     Licence,
     ModelCard,
+    WeightFile,
 )
 from models.cards.bozzetto import DRAFT
 
@@ -37,7 +38,14 @@ BUILDIFF_MINI = ModelCard(
     image_size=96,
     memory_bytes=600_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "buildiff-mini/weights.safetensors",
+            "77413c4ab29380664b98b129c0abf251e2d6ef48bbb8843b325a7915eb5ea2ae",
+            8952892,
+        ),
+    ),
     sources=(
         "BuilDiff: 3D Building Shape Generation using Single-Image Conditional Point Cloud "
         "Diffusion Models, Wei, Vosselman and Yang, ICCV Workshops 2023",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from models.card import CANDIDATES, NUM_POINTS, SAMPLER, SEED, STEPS, Licence, ModelCard
+from models.card import CANDIDATES, NUM_POINTS, SAMPLER, SEED, STEPS, Licence, ModelCard, WeightFile
 from models.cards.bozzetto import DRAFT
 
 COLORED_MINI = ModelCard(
@@ -15,18 +15,25 @@ COLORED_MINI = ModelCard(
     licence=Licence(code="Apache-2.0", weights="CC-BY-4.0", outputs="unrestricted"),
     parameters=(
         NUM_POINTS,
-        replace(STEPS, default=24, maximum=1000),
+        replace(STEPS, default=16, maximum=1000),
         replace(SAMPLER, default="dpmpp_2m"),
         CANDIDATES,
         SEED,
     ),
     points=4096,
     resampled=False,
-    steps=24,
+    steps=16,
     image_size=96,
     memory_bytes=600_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "colored-mini/weights.safetensors",
+            "1b01d37f390c970746712d993b3c3ffc3bcd5c1138968928427947d7572355bb",
+            3258356,
+        ),
+    ),
     sources=(
         "3D Colored Shape Reconstruction, Li, Wei, Liu, Wang, He and Lai, Expert Systems with "
         "Applications 252, 2024 (the idea alone)",

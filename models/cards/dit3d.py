@@ -11,6 +11,7 @@ from models.card import (
     STEPS,
     Licence,
     ModelCard,
+    WeightFile,
 )
 from models.cards.bozzetto import DRAFT
 
@@ -36,7 +37,14 @@ DIT3D_MINI = ModelCard(
     image_size=96,
     memory_bytes=600_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "dit3d-mini/weights.safetensors",
+            "678f70176d6dfa014afd991d5908ea40c8de67d74e736e8dbdd2ff82777b8692",
+            7841312,
+        ),
+    ),
     sources=(
         "DiT-3D: Exploring Plain Diffusion Transformers for 3D Shape Generation, Mo, Xie, Chu, "
         "Yao, Hong, Niessner and Li, NeurIPS 2023",

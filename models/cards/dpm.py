@@ -11,6 +11,7 @@ from models.card import (
     STEPS,
     Licence,
     ModelCard,
+    WeightFile,
 )
 from models.cards.bozzetto import DRAFT
 
@@ -37,7 +38,14 @@ DPM_MINI = ModelCard(
     image_size=96,
     memory_bytes=600_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "dpm-mini/weights.safetensors",
+            "1d72d61b998821452d58cf5d13a167a699061d18018e8f3441301bcfd3fa17c8",
+            2758448,
+        ),
+    ),
     sources=(
         "Diffusion Probabilistic Models for 3D Point Cloud Generation, Luo and Hu, CVPR 2021",
         *DRAFT.sources,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from models.card import CANDIDATES, NUM_POINTS, SAMPLER, SEED, STEPS, Licence, ModelCard
+from models.card import CANDIDATES, NUM_POINTS, SAMPLER, SEED, STEPS, Licence, ModelCard, WeightFile
 from models.cards.bozzetto import DRAFT
 
 GECCO_MINI = ModelCard(
@@ -15,18 +15,25 @@ GECCO_MINI = ModelCard(
     licence=Licence(code="Apache-2.0", weights="CC-BY-4.0", outputs="unrestricted"),
     parameters=(
         NUM_POINTS,
-        replace(STEPS, default=24, maximum=1000),
+        replace(STEPS, default=16, maximum=1000),
         replace(SAMPLER, default="dpmpp_2m"),
         CANDIDATES,
         SEED,
     ),
     points=4096,
     resampled=False,
-    steps=24,
+    steps=16,
     image_size=96,
     memory_bytes=600_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "gecco-mini/weights.safetensors",
+            "87634614f76108ac84c67288c407af4478c24699e9fefbedaf0b8cdf78077e99",
+            3256430,
+        ),
+    ),
     sources=(
         "GECCO: Geometrically-Conditioned Point Diffusion Models, Tyszkiewicz, Fua and Trulls, "
         "ICCV 2023",

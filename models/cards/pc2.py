@@ -12,6 +12,7 @@ from models.card import (
     STEPS,
     Licence,
     ModelCard,
+    WeightFile,
 )
 from models.cards.bozzetto import DRAFT
 
@@ -38,7 +39,14 @@ PC2_MINI = ModelCard(
     image_size=96,
     memory_bytes=600_000_000,
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "pc2-mini/weights.safetensors",
+            "270f108881353caabd1d658be0fa38cfae180cfdd9f628b88a1620ef63277f64",
+            3738782,
+        ),
+    ),
     sources=(
         "PC2: Projection-Conditioned Point Cloud Diffusion for Single-Image 3D Reconstruction, "
         "Melas-Kyriazi, Rupprecht and Vedaldi, CVPR 2023",
@@ -54,6 +62,14 @@ CCD3DR_MINI = replace(
     title="CCD-3DR mini",
     description="Smoke-size rung of CCD-3DR, trained on two shared CPU cores: PC² among clouds "
     "whose mean is zero, their centre found in the picture.",
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "ccd3dr-mini/weights.safetensors",
+            "b859ffa477afa07b5d13d7f32fcde63c133632d61e9af2186e8642652a5a8c60",
+            3773508,
+        ),
+    ),
     sources=(
         "CCD-3DR: Consistent Conditioning in Diffusion for Single-Image 3D Reconstruction, "
         "Di et al., arXiv 2308.07837, 2023",

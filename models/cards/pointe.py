@@ -11,6 +11,7 @@ from models.card import (
     STEPS,
     Licence,
     ModelCard,
+    WeightFile,
 )
 from models.cards.bozzetto import DRAFT
 
@@ -36,7 +37,14 @@ POINTE_MINI = ModelCard(
     image_size=96,
     memory_bytes=552_000_000,  # eight jobs at once
     measured_seconds={},
-    weights=(),
+    weights=(
+        *DRAFT.weights,  # of the encoder
+        WeightFile(
+            "pointe-mini/weights.safetensors",
+            "82a79e2a7d616fc39c743cc820c2c80456da0e87d1530e1f1d62afd3330caeab",
+            4373432,
+        ),
+    ),
     sources=(
         "Nichol et al. 2022, Point-E: A System for Generating 3D Point Clouds from Complex Prompts",
         *DRAFT.sources,
