@@ -159,7 +159,8 @@ def test_the_output_frame(model, shape):
     assert np.linalg.norm(positions, axis=1).max() == pytest.approx(0.5, abs=1e-4)
 
 
-# Trained so little that their colours hardly follow the picture yet. Strict: better weights must go.
+# Trained so little that their colours hardly follow the picture yet. Strict, so that better weights
+# are noticed.
 FAINT = {"buildiff-mini", "colored-mini", "pointe-mini"}
 
 

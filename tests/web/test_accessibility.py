@@ -78,7 +78,8 @@ def test_from_the_empty_page_to_an_object(visit, house, check):
 def test_two_models_beside_each_other(visit, check):
     visitor = visit()
     visitor.make(seed=3)
-    visitor.page.get_by_role("button", name="Compare with Draft").click()
+    visitor.page.get_by_label("Model to compare with").select_option(label="Draft")
+    visitor.page.get_by_role("button", name="Compare", exact=True).click()
     expect(visitor.page.get_by_role("table")).to_be_visible()
     check(visitor, "compare")
 
