@@ -37,7 +37,7 @@ BUILDIFF_MINI = ModelCard(
     steps=32,  # of both diffusions
     image_size=96,
     memory_bytes=600_000_000,
-    measured_seconds={},
+    measured_seconds={"2 cores of an Intel Xeon": 1.84},
     weights=(
         *DRAFT.weights,  # of the encoder
         WeightFile(

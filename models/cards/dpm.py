@@ -37,7 +37,7 @@ DPM_MINI = ModelCard(
     steps=16,
     image_size=96,
     memory_bytes=600_000_000,
-    measured_seconds={},
+    measured_seconds={"2 cores of an Intel Xeon": 0.47},
     weights=(
         *DRAFT.weights,  # of the encoder
         WeightFile(

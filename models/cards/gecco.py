@@ -25,7 +25,7 @@ GECCO_MINI = ModelCard(
     steps=16,
     image_size=96,
     memory_bytes=600_000_000,
-    measured_seconds={},
+    measured_seconds={"2 cores of an Intel Xeon": 0.97},
     weights=(
         *DRAFT.weights,  # of the encoder
         WeightFile(

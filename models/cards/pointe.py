@@ -36,7 +36,7 @@ POINTE_MINI = ModelCard(
     steps=32,  # 16 in each of the two stages
     image_size=96,
     memory_bytes=552_000_000,  # eight jobs at once
-    measured_seconds={},
+    measured_seconds={"2 cores of an Intel Xeon": 1.15},
     weights=(
         *DRAFT.weights,  # of the encoder
         WeightFile(
