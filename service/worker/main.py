@@ -25,6 +25,7 @@ from service.worker.held import HeldJobs, Stop
 from service.worker.janitor import clean
 from service.worker.keeper import Keeper
 from service.worker.loading import LoadModel, choose_models
+from service.worker.memory import keep_freed_memory
 from service.worker.reporter import Reporter
 from service.worker.runner import JobRunner
 from service.worker.scheduler import room
@@ -203,6 +204,7 @@ def run_worker(
         tied: end at once when the parent process is gone.
     """
     configure_logging(settings.log_level)
+    keep_freed_memory()
     for problem in add_local(settings.data_dir):
         _log.error("left out: %s", problem)
     if settings.worker.threads:
