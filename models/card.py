@@ -113,7 +113,7 @@ class ModelCard:
     resampled: bool  # True when num_points is reached by resampling
     steps: int  # network evaluations of a default job
     image_size: int  # side of the square crop the network sees, pixels
-    memory_bytes: int  # peak resident memory of a worker with this model, measured
+    memory_bytes: int  # resident at most while a process makes a mesh with it on a CPU, measured
     measured_seconds: dict[str, float]  # hardware -> picture to points, seconds
     weights: tuple[WeightFile, ...]
     outputs: tuple[str, ...] = OUTPUTS

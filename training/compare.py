@@ -17,6 +17,7 @@ from benchmarks.systems import (
     EVALUATIONS,
     GAIN,
     GFLOP,
+    MEMORY,
     PARAMETERS,
     PICTURE,
     SECONDS_1,
@@ -134,7 +135,7 @@ def _presets(results: Path) -> Iterator[str]:
     yield from _head(
         [
             "system", "preset", "parameters, M", "GFLOP per evaluation", "evaluations",
-            "s, CPU", f"s, {gpu}", "batch 8 over 1, CPU", f"batch 8 over 1, {gpu}",
+            "s, CPU", f"s, {gpu}", "batch 8 over 1, CPU", f"batch 8 over 1, {gpu}", "MB, CPU",
         ]
     )  # fmt: skip
     for system in SYSTEMS:
@@ -150,6 +151,7 @@ def _presets(results: Path) -> Iterator[str]:
                 figures.cell(model, PICTURE, "cuda"),
                 figures.cell(model, GAIN),
                 figures.cell(model, GAIN, "cuda"),
+                figures.cell(model, MEMORY, digits=0),
             ]
         )
 
@@ -203,7 +205,7 @@ def _published(results: Path) -> Iterator[str]:
         [
             "network", "parameters, M", "GFLOP per evaluation", "evaluations",
             "s per evaluation, CPU", f"s per evaluation, {figures.gpu}",
-            "batch 8 over 1, CPU", f"batch 8 over 1, {figures.gpu}", f"s, {figures.gpu}",
+            "batch 8 over 1, CPU", f"batch 8 over 1, {figures.gpu}", "s, CPU", f"s, {figures.gpu}",
         ]
     )  # fmt: skip
     for name in PUBLISHED:
@@ -217,6 +219,7 @@ def _published(results: Path) -> Iterator[str]:
                 figures.cell(name, SECONDS_1, "cuda", 4),
                 figures.cell(name, GAIN),
                 figures.cell(name, GAIN, "cuda"),
+                figures.cell(name, PICTURE),
                 figures.cell(name, PICTURE, "cuda"),
             ]
         )
