@@ -1,4 +1,5 @@
 import math
+import subprocess
 
 import pytest
 import torch
@@ -81,3 +82,10 @@ def test_figures_of_a_model_of_several_stages(monkeypatch):
     model: object = build(card, untrained(card), CPU)
     assert isinstance(model, PointDiffusion)
     assert len(model.system.stages) == 2
+
+
+def test_the_memory_is_that_of_a_process_with_the_model(capfd):
+    assert 100_000_000 < systems.peak_memory("draft") < 2_000_000_000
+    with pytest.raises(subprocess.CalledProcessError):
+        systems.peak_memory("no-such-model")
+    assert "no-such-model" in capfd.readouterr().err
