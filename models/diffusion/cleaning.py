@@ -83,12 +83,16 @@ def outline_overlap(covered: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> fl
     return int((covered & wanted).sum()) / union if union else 1.0
 
 
-def own_colors(points: Tensor, colors: Tensor, normals: Tensor, rgba: Tensor) -> Tensor:
+def own_colors(
+    points: Tensor, colors: Tensor, normals: Tensor, rgba: Tensor, *, sided: bool = True
+) -> Tensor:
     """`colors`, or the picture's own where a point can be seen in it.
 
     Args:
         points, colors, normals: [1, N, 3] as in `Denoised`.
         rgba: [1, 4, S, S] 0..1, straight alpha.
+        sided: False for estimated normals, whose side is chance on a fuzzy cloud. Then what is
+            hidden is told from the depth of the pixels around as well.
 
     Returns:
         [1, N, 3] sRGB, 0..1.
@@ -98,13 +102,16 @@ def own_colors(points: Tensor, colors: Tensor, normals: Tensor, rgba: Tensor) ->
     found = F.grid_sample(weighted, grid, padding_mode="zeros", align_corners=False)[..., 0]
     alpha = found[:, 3:].transpose(1, 2)  # [1, N, 1]
     shown = found[:, :3].transpose(1, 2) / alpha.clamp(min=1e-3)
-    facing = torch.sigmoid((normals[..., 2:] - 0.1) * 12)
-    seen = facing * (_first(points) & (alpha[..., 0] > 0.3))[..., None]
+    ahead = normals[..., 2:] if sided else normals[..., 2:].abs()
+    facing = torch.sigmoid((ahead - 0.1) * 12)
+    first = _first(points, around=0 if sided else 1)
+    seen = facing * (first & (alpha[..., 0] > 0.3))[..., None]
     return torch.lerp(colors.clamp(0, 1), shown, seen)
 
 
-def _first(points: Tensor) -> Tensor:
-    """[1, N] bool: about as near to the camera as any point of the same pixel."""
+def _first(points: Tensor, around: int) -> Tensor:
+    """[1, N] bool: about as near to the camera as any point of the same pixel, or of those that are
+    up to `around` pixels away."""
     side = _OUTLINE_SIDE
     cells = ((points[0, :, :2] * points.new_tensor([1, -1]) + 1) * (side / 2)).long()
     cells = cells.clamp(0, side - 1)
@@ -112,4 +119,6 @@ def _first(points: Tensor) -> Tensor:
     depth = points[0, :, 2]
     nearest = torch.full((side * side,), -torch.inf, device=points.device)
     nearest = nearest.scatter_reduce(0, cell, depth, "amax")
+    image = nearest.view(1, 1, side, side)
+    nearest = F.max_pool2d(image, 2 * around + 1, 1, around).flatten()
     return (depth > nearest[cell] - _IN_FRONT)[None]

@@ -28,7 +28,7 @@ def picture_colored(points: Tensor, camera: Tensor, rgba: Tensor) -> PointCloud:
     camera, rgba = camera.cpu(), rgba.cpu()
     view = to_view(torch.from_numpy(bare.positions)[None], camera)
     turned = turn_to_view(torch.from_numpy(normals)[None], camera[:, 4])
-    colors = own_colors(view, _blurred(view, rgba), turned, rgba)
+    colors = own_colors(view, _blurred(view, rgba), turned, rgba, sided=False)
     rounded = (colors[0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return PointCloud(bare.positions, rounded, normals)
 

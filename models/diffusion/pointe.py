@@ -245,7 +245,7 @@ class PointESystem:
         upright = from_view(positions[None], given.camera)[0]
         normals = known_normals(PointCloud(upright.cpu().numpy()))
         turned = turn_to_view(torch.from_numpy(normals)[None].to(x), given.camera[:, 4])
-        seen = own_colors(positions[None], colors[None] / 255, turned, given.rgba)[0]
+        seen = own_colors(positions[None], colors[None] / 255, turned, given.rgba, sided=False)[0]
         return PointCloud(upright.cpu().numpy(), _bytes(seen * 255), normals)
 
     def mesh(self, x: Tensor, given: Given) -> Mesh | None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from geometry.frame import apply, measure
 from geometry.mesh import Mesh
+from geometry.normals import estimate_normals
 from geometry.point_cloud import PointCloud
 from geometry.resample import resample
 from models.catalog import ModelCard
@@ -29,6 +30,7 @@ from models.guidance import guide, guided_batch
 from models.samplers import Trajectory, advance, start
 
 _POINTS_AT_ONCE = 65_536  # in one evaluation, for the sake of memory
+_LEAST_POINTS = 4_096  # that a cloud counts as: voxel grids do not shrink with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +180,19 @@ class PointDiffusion:
         return state
 
     def evaluations(self, state: StagedState) -> list[int]:
-        """Of the network, how many each stage of a job takes."""
-        stages = range(len(self.system.stages))
-        return [self._way(state, number, probe=True).evaluations for number in stages]
+        """Of the network, how many each stage of a job takes, those left out apart."""
+        found, number = [], self._stage_after(-1, 0, state)
+        while number is not None:
+            found.append(self._way(state, number, probe=True).evaluations)
+            size = self.system.stages[number].size(state.params.num_points)
+            number = self._stage_after(number, size, state)
+        return found
+
+    def _stage_after(self, number: int, size: int, state: StagedState) -> int | None:
+        """The next stage that gives a job more points than the `size` it has."""
+        stages = enumerate(self.system.stages)
+        wanted = state.params.num_points
+        return next((n for n, stage in stages if n > number and stage.size(wanted) > size), None)
 
     def _way(self, state: StagedState, number: int, *, probe: bool = False) -> Trajectory:
         stage, params = self.system.stages[number], state.params
@@ -220,7 +232,7 @@ class PointDiffusion:
         broken: set[int] = set()
         for (number, size, _), rows in alike.items():
             pairs = [(row, k) for row in rows for k in range(len(states[row].candidates))]
-            for some in _pieces(pairs, max(1, _POINTS_AT_ONCE // size)):
+            for some in _pieces(pairs, max(1, _POINTS_AT_ONCE // max(size, _LEAST_POINTS))):
                 denoised = self._evaluate(number, states, some)
                 for (row, _), x in zip(some, denoised, strict=True):
                     outcome[row].append(x)
@@ -262,16 +274,17 @@ class PointDiffusion:
         if not state.candidates[0].done:
             return
         clouds = [way.x for way in state.candidates]
-        if state.stage + 1 < len(self.system.stages):
-            state.before = list(clouds)
-            self._enter(state, state.stage + 1)
-        else:
+        following = self._stage_after(state.stage, len(clouds[0]), state)
+        if following is None:
             state.ended = clouds
+        else:
+            state.before = list(clouds)
+            self._enter(state, following)
 
     @torch.inference_mode()
     def preview(self, state: StagedState) -> PointCloud | None:
         latest = state.candidates[0].denoised
-        if latest is None or state.stage + 1 < len(self.system.stages):
+        if latest is None or self._stage_after(state.stage, len(latest), state) is not None:
             return None
         some = torch.linspace(0, len(latest) - 1, min(len(latest), PREVIEW_POINTS)).long()
         cloud = self.system.cloud(latest[some.to(latest.device)], state.given)
@@ -285,12 +298,16 @@ class PointDiffusion:
         chosen = self._fitting(clouds, state.given) if len(clouds) > 1 else 0
         cloud, x = clouds[chosen], state.ended[chosen]
         painted = self.system.painted(x, state.given) if isinstance(self.system, Painting) else None
-        colors = cloud.colors if painted is None else painted
-        cloud = PointCloud(reined_in(cloud.positions), colors, cloud.normals)
+        has_normals = cloud.normals is not None
+        cloud = PointCloud(reined_in(cloud.positions), cloud.colors if painted is None else painted)
         frame = measure(cloud.positions)
         if len(cloud) != state.params.num_points:
+            # Without normals, which are estimated: on a fuzzy cloud their sides hang on rounding,
+            # and with them which neighbours a new point would lie between.
             rng = np.random.default_rng(state.params.seed)
             cloud = resample(cloud, state.params.num_points, rng)
+        if has_normals:
+            cloud = estimate_normals(cloud)
         mesh = self.system.mesh(x, state.given)
         return Result(apply(frame, cloud), None if mesh is None else apply(frame, mesh))
 

@@ -22,6 +22,7 @@ from models.contract import (
     State,
 )
 from models.diffusion.bozzetto import Bozzetto
+from models.diffusion.staged import PointDiffusion
 from models.encoders.own import IMAGE_SIZE, OWN_PREFIX
 from models.errors import WeightsError
 from models.feedforward.draft import DraftConfig, DraftNet
@@ -213,6 +214,30 @@ def test_company_in_the_batch_changes_nothing_that_can_be_seen(model):
         # Batched matrix products round otherwise; a point may then fall onto the next triangle.
         distance = np.linalg.norm(result.points.positions - alone.points.positions, axis=1)
         assert np.quantile(distance, 0.98) < model.card.tolerance
+
+
+def test_a_little_noise_on_a_finished_cloud_stays_little(model):
+    """Whatever is made of a sampled cloud: other points, colours, the frame."""
+    staged: object = model
+    if not isinstance(staged, PointDiffusion):
+        pytest.skip("samples no cloud through the staged layer")
+    with torch.inference_mode():
+        conditioning = staged.encode(PreparedImages(crop(model, "chair")))
+        wanted = params(model, num_points=4096)
+        state = staged.start(conditioning.row(0), wanted, torch.Generator().manual_seed(3))
+        while state.step < state.steps:
+            staged.step([state])
+    (x,) = state.ended
+    first = staged.finish(state).points
+    state.ended = [x + 1e-4 * x.std() * torch.randn(x.shape, generator=state.generator)]
+    second = staged.finish(state).points
+
+    distance = np.linalg.norm(first.positions - second.positions, axis=1)
+    assert np.quantile(distance, 0.98) < model.card.tolerance
+    assert first.colors is not None
+    assert second.colors is not None
+    off = np.abs(first.colors.astype(int) - second.colors).max(axis=1)
+    assert (off > 8).mean() < 0.02
 
 
 def test_states_are_independent_of_each_other(model):

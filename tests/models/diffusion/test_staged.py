@@ -139,12 +139,12 @@ def test_rows_are_as_if_alone(stages):
 
 def test_rows_that_differ_in_what_came_before_share_no_evaluation():
     """The first stage's size follows the job, the second's does not."""
-    first, second = FakeStage(), FakeStage(points=40)
+    first, second = FakeStage(), FakeStage(points=440)
     reconstructor = model(first, second)
     states = begin(reconstructor, PLAIN, replace(PLAIN, num_points=400))
     run(reconstructor, states)
     assert {len(x) for x, *_ in second.seen} == {1}
-    assert [ended(state).shape for state in states] == [(1, 40, 3), (1, 40, 3)]
+    assert [ended(state).shape for state in states] == [(1, 440, 3), (1, 440, 3)]
 
 
 def test_rows_of_one_size_share_an_evaluation():
@@ -161,6 +161,7 @@ def test_rows_of_one_size_share_an_evaluation():
 
 def test_large_batches_come_in_pieces(monkeypatch):
     monkeypatch.setattr(staged, "_POINTS_AT_ONCE", 700)
+    monkeypatch.setattr(staged, "_LEAST_POINTS", 200)
     stage = FakeStage()
     reconstructor = model(stage)
     states = begin(reconstructor, *[replace(PLAIN, seed=seed) for seed in range(5)])
@@ -170,6 +171,31 @@ def test_large_batches_come_in_pieces(monkeypatch):
     model(FakeStage()).step(whole)
     for one, other in zip(states, whole, strict=True):
         torch.testing.assert_close(one.candidates[0].x, other.candidates[0].x)
+
+
+def test_small_clouds_are_not_taken_together_without_end():
+    """A published PVCNN2's grids cost as much for 256 points as for 4,096."""
+    stage = FakeStage()
+    reconstructor = model(stage)
+    wanted = replace(PLAIN, num_points=256, candidates=8)
+    reconstructor.step(begin(reconstructor, *[wanted] * 4))
+    assert [len(x) for x, *_ in stage.seen] == [16, 16]
+
+
+def test_a_stage_that_adds_no_points_is_left_out():
+    class Upsampler(FakeStage):
+        def size(self, num_points: int) -> int:
+            return max(256, num_points)
+
+    first, second = FakeStage(points=256), Upsampler()
+    reconstructor = model(first, second)
+    few, many = begin(reconstructor, replace(PLAIN, num_points=256), replace(PLAIN, num_points=257))
+    assert (few.steps, many.steps) == (4, 8)
+    reconstructor.step([few])
+    assert reconstructor.preview(few) is not None
+    run(reconstructor, [few, many])
+    assert {x.shape[1] for x, *_ in second.seen} == {257}
+    assert len(reconstructor.finish(few).points) == 256
 
 
 def test_guidance_adds_a_row_without_the_picture():
@@ -261,7 +287,7 @@ def test_the_first_cloud_has_the_variance_that_the_noise_says(noise):
 
 @pytest.mark.parametrize("stages", [1, 2])
 def test_nan_names_the_rows_and_changes_no_state(stages):
-    layers = [FakeStage() for _ in range(stages)]
+    layers = [FakeStage(points=16), FakeStage()][-stages:]
     layers[-1].bad = 0.25  # jobs 2 and 3 of 0 .. 3
     reconstructor = model(*layers)
     wanted = [replace(PLAIN, seed=seed, num_points=300 + 100 * (seed % 2)) for seed in range(4)]
