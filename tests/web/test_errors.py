@@ -87,6 +87,18 @@ def test_a_picture_without_an_object(visit):
     expect(visitor.start).to_be_enabled()
 
 
+def test_a_camera_that_is_none(visit):
+    visitor = visit()
+    visitor.choose()
+    visitor.upload.get_by_label("Model").select_option(label="PC² mini")
+    visitor.set(camera="30")
+    visitor.start.click()
+
+    expect(visitor.error).to_contain_text("An option does not fit")
+    expect(visitor.error).to_contain_text('Camera: must be "auto" or a JSON object.')
+    expect(visitor.error).not_to_contain_text("GET /models")
+
+
 def test_a_job_that_fails(visit, house):
     visitor = visit()
     visitor.submit(seed=CRASH_SEED)

@@ -14,6 +14,11 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 
+LOOKS = """(field) => {
+  const { height, borderRadius, backgroundColor } = getComputedStyle(field);
+  return [height, borderRadius, backgroundColor, field.offsetLeft];
+}"""
+
 
 def touch(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
     places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
@@ -85,6 +90,19 @@ def test_controls_are_large_enough_for_fingers(visit):
         if button.is_visible() and _too_small(button.bounding_box())
     ]
     assert small == []
+
+
+def test_a_camera_is_a_field_like_the_others(visit, keep):
+    visitor = visit(**PHONE)
+    visitor.upload.get_by_label("Model").select_option(label="PC² mini")
+    visitor.set(camera='{"elevation": 20, "distance": 2.5}')
+
+    camera, seed = (
+        visitor.upload.locator(f"input[name={name}]").evaluate(LOOKS) for name in ("camera", "seed")
+    )
+    assert camera == seed
+    expect(visitor.upload.get_by_text("Where the picture was taken from")).to_be_visible()
+    keep(visitor.page, "phone-camera")
 
 
 def _too_small(box: Any) -> bool:

@@ -54,6 +54,19 @@ describe("errorWords", () => {
     expect(hint).not.toContain("Bearer");
   });
 
+  test("send nobody who fills in a form to the API", () => {
+    const error = {
+      code: "invalid_field",
+      detail: "steps: must be 1 to 1000, got 0",
+      hint: "GET /models shows the parameters and their bounds.",
+    };
+    expect(errorWords(error)).toEqual({
+      title: "An option does not fit",
+      detail: "Steps: must be 1 to 1000, got 0.",
+      hint: null,
+    });
+  });
+
   test("say nothing twice", () => {
     const error = {
       code: "not_found",

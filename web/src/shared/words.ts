@@ -81,6 +81,7 @@ const ERRORS: Record<string, Partial<ErrorWords>> = {
     detail: "It may belong to another key, or have been deleted.",
     hint: null,
   },
+  invalid_field: { title: "An option does not fit" },
   unsupported_type: { title: "This kind of file is not taken" },
   body_too_large: { title: "The file is too large" },
   image_too_large: { title: "The picture is too large" },
@@ -101,8 +102,13 @@ export function errorWords(error: Told): ErrorWords {
   return {
     title: words.title ?? error.title ?? "Something went wrong",
     detail: words.detail ?? sentence(error.detail),
-    hint: words.hint === undefined ? (error.hint ?? null) : words.hint,
+    hint: words.hint === undefined ? forPeople(error.hint) : words.hint,
   };
+}
+
+/** Of hints that name a call there is none for who fills in a form. */
+function forPeople(hint: string | null | undefined): string | null {
+  return !hint || hint.startsWith("GET /") ? null : hint;
 }
 
 /** Servers begin their details in lower case and end them without a stop. */

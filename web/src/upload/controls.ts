@@ -21,10 +21,7 @@ export function drawField(spec: FieldSpec, onInput: (value: string) => void): Fi
   control.id = id;
   control.name = spec.name;
   const row = h("div", { class: "row" }, h("label", { for: id }, spec.label), control);
-  if (spec.hint) {
-    row.title = spec.hint;
-    control.setAttribute("aria-description", spec.hint);
-  }
+  if (spec.hint) drawHint(spec, control, row);
   const tell = spec.control === "slider" ? drawReadout(spec, control, row) : () => {};
   control.addEventListener("input", () => {
     tell();
@@ -43,6 +40,18 @@ export function drawField(spec: FieldSpec, onInput: (value: string) => void): Fi
       tell();
     },
   };
+}
+
+/** How a text is to be written is shown; of other controls it is enough to be told when asked. */
+function drawHint(spec: FieldSpec, control: Control, row: HTMLElement): void {
+  if (spec.control === "text") {
+    const note = h("p", { id: `${control.id}-hint`, class: "note" }, spec.hint);
+    control.setAttribute("aria-describedby", note.id);
+    row.append(note);
+  } else {
+    row.title = spec.hint;
+    control.setAttribute("aria-description", spec.hint);
+  }
 }
 
 function drawSelect(spec: FieldSpec): HTMLSelectElement {

@@ -43,7 +43,13 @@ describe("fieldOf", () => {
     [
       "a camera is a text, empty for the default",
       { name: "camera", kind: "camera", default: "auto" },
-      { control: "text", initial: "", placeholder: "auto", numeric: false },
+      {
+        control: "text",
+        initial: "",
+        placeholder: "auto",
+        numeric: false,
+        hint: expect.stringContaining('{"elevation": 20, "distance": 2.5}'),
+      },
     ],
     [
       "choices are a list",

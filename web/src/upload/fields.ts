@@ -35,6 +35,10 @@ const SAMPLERS: Record<string, string> = {
   ddpm: "DDPM",
   pndm: "PNDM",
 };
+/** Of what is possible, what people can enter; the API's documentation has the rest. */
+const CAMERA_HINT =
+  'Where the picture was taken from, as {"elevation": 20, "distance": 2.5}: degrees above the ' +
+  "object, and its diameters away.";
 const WIDEST_SLIDER = 64; // values that a thumb can still find
 
 /** The model's own parameters, the well-known ones first; not those that leave no choice. */
@@ -60,7 +64,7 @@ export function fieldOf(parameter: Parameter): FieldSpec {
   const initial = String(parameter.default);
   if (kind === "string") return { ...common, control: "select", initial };
   if (kind === "camera") {
-    return { ...common, control: "text", initial: "", placeholder: initial };
+    return { ...common, hint: CAMERA_HINT, control: "text", initial: "", placeholder: initial };
   }
   const bounds = { min: minimum ?? undefined, max: maximum ?? undefined };
   const few = minimum !== null && maximum !== null && maximum - minimum <= WIDEST_SLIDER;

@@ -100,8 +100,10 @@ export const STYLES = sheet(
   .row > :is(label, .name) { flex: 0 0 6.15rem; color: var(--muted); }
   .row > label::first-letter { text-transform: uppercase; }
   .row > :is(select, input, .checks) { flex: 1; min-width: 0; }
+  .row:has(> .note) { flex-wrap: wrap; row-gap: 0.2rem; }
+  .row > .note { flex: 1 0 100%; overflow-wrap: anywhere; }
   .row output { flex: 0 0 2rem; text-align: right; font-variant-numeric: tabular-nums; }
-  select, input:is([type="number"], [type="password"]) {
+  select, input:is([type="number"], [type="text"], [type="password"]) {
     height: 2.75rem;
     padding: 0 0.6rem;
     background: var(--background);
