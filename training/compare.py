@@ -27,6 +27,8 @@ from models.catalog import CATALOG, get_card
 from models.errors import ModelError
 from training import step_study
 from training.comparison_picture import write_comparison
+from training.reports import from_table
+from training.summary import Scored, overall
 
 PAGE = Path("docs/models/comparison.md")
 IMAGE = Path("docs/images/comparison.png")
@@ -157,15 +159,49 @@ def _presets(results: Path) -> Iterator[str]:
 
 
 def _qualities(results: Path) -> Iterator[str]:
-    columns = [f"{metric.upper()}, {track[-1]}" for track in _TRACKS for metric, _ in _METRICS]
+    rows = {
+        f"{system.name} (`{system.model}`)": _scored(system.model, results) for system in SYSTEMS
+    }
+    stored = _read(results / "evaluation-baselines-val.json")
+    for name, of_tracks in BASELINES.items():
+        rows[name] = [
+            from_table(stored[row]["pictures"]) if row in stored else [] for row in of_tracks
+        ]
+    sets = [{(i.path, i.picture) for i in items} for row in rows.values() for items in row if items]
+    common = set.intersection(*sets) if sets else set()
+    objects = len({path for path, _ in common})
     yield from ("", "## Presets: quality", "", "Row `st`; CD: lower is better, F: higher.")
-    yield from _head(["system", *columns, "pictures"])
-    for system in SYSTEMS:
-        yield _line([f"{system.name} (`{system.model}`)", *_quality(system.model, results)])
-    baselines = _read(results / "evaluation-baselines-val.json")
-    for name, rows in BASELINES.items():
-        found = [baselines.get(row, {}).get("summary") for row in rows]
-        yield _line([name, *_scores(found, _UNKNOWN)])
+    if common:
+        yield f"Means over the {objects} objects of the {len(common)} pictures that all rows have;"
+        yield "some were measured on more, which are in `benchmarks/results`."
+    columns = [f"{metric.upper()}, {track[-1]}" for track in _TRACKS for metric, _ in _METRICS]
+    yield from _head(["system", *columns])
+    untrained = {f"{s.name} (`{s.model}`)" for s in SYSTEMS if not _has_weights(s.model)}
+    for name, row in rows.items():
+        missing = _UNTRAINED if name in untrained else _UNKNOWN
+        yield _line([name, *_scores(row, common, missing)])
+
+
+def _has_weights(model: str) -> bool:
+    card = CATALOG.get(model)
+    return card is not None and bool(card.weights)
+
+
+def _scored(model: str, results: Path) -> list[list[Scored]]:
+    """Of both tracks; empty where there are none."""
+    tables = _read(results / f"evaluation-{model}-val.json").get("pictures", {})
+    names = [f"{model}, {track}" for track in _TRACKS]
+    return [from_table(tables[name]) if name in tables else [] for name in names]
+
+
+def _scores(of_tracks: list[list[Scored]], common: set[tuple[str, int]], missing: str) -> list[str]:
+    """Cells of both tracks in the row `st`."""
+    cells = []
+    for scored in of_tracks:
+        items = [item for item in scored if (item.path, item.picture) in common]
+        for metric, digits in _METRICS:
+            cells.append(f"{overall(items, 'st', metric):.{digits}f}" if items else missing)
+    return cells
 
 
 def _parameters(figures: Figures, model: str) -> str:
@@ -173,24 +209,6 @@ def _parameters(figures: Figures, model: str) -> str:
     if total is None:
         return _UNKNOWN
     return _rounded(total, 2) if shared is None else f"{total - shared:.2f} + {shared:.2f}"
-
-
-def _quality(model: str, results: Path) -> list[str]:
-    card = CATALOG.get(model)
-    missing = _UNKNOWN if card is not None and card.weights else _UNTRAINED
-    rows = _read(results / f"evaluation-{model}-val.json").get("results", {})
-    return _scores([rows.get(f"{model}, {track}") for track in _TRACKS], missing)
-
-
-def _scores(of_tracks: Sequence[dict[str, Any] | None], missing: str) -> list[str]:
-    """Cells of both tracks in the row `st`, and how many pictures they are of."""
-    cells = []
-    for row in of_tracks:
-        for metric, digits in _METRICS:
-            value = None if row is None else row["st"][metric]["overall"]
-            cells.append(missing if value is None else f"{value:.{digits}f}")
-    counts = {str(row["pictures"]) for row in of_tracks if row is not None}
-    return [*cells, " / ".join(sorted(counts)) or missing]
 
 
 def _published(results: Path) -> Iterator[str]:

@@ -13,6 +13,8 @@ from training import compare
 from training.baselines import sphere
 from training.comparison_picture import draw
 from training.dataset import validation_picture
+from training.reports import to_table
+from training.summary import Scored
 
 PAGE = compare.PAGE.read_text()
 
@@ -22,6 +24,16 @@ def written(results, model, kind="cpu", **figures):
     content = {f"{model}: {name}": value for name, value in figures.items()}
     text = json.dumps({"hardware": hardware, "figures": content})
     (results / f"systems-{kind}.json").write_text(text)
+
+
+def evaluated(results, model, **scores):
+    """Results of a picture of each object, all metrics of it alike."""
+    items = [
+        Scored(name, 0, "thing", {"st": dict.fromkeys(("cd", "f@0.02", "f@0.05"), value)}, False, 1)
+        for name, value in scores.items()
+    ]
+    tables = {f"{model}, track {track}": to_table(items) for track in "AB"}
+    (results / f"evaluation-{model}-val.json").write_text(json.dumps({"pictures": tables}))
 
 
 def row(text, start):
@@ -54,16 +66,23 @@ def test_without_results_every_cell_says_so(tmp_path):
 
 def test_measured_figures_stand_in_their_cells(tmp_path):
     written(tmp_path, "draft", **{PARAMETERS: 7.25, ENCODER: 5.5, PICTURE: 0.123})
-    score = {"overall": 0.25}
-    st = {"cd": score, "f@0.02": score, "f@0.05": score}
-    results = {f"draft, track {t}": {"pictures": 4, "st": st} for t in "AB"}
-    (tmp_path / "evaluation-draft-val.json").write_text(json.dumps({"results": results}))
+    evaluated(tmp_path, "draft", a=0.25, b=0.75)
     text = compare.render(tmp_path)
     speed = row(text, "Bozzetto, one pass")
     assert speed[2] == "1.75 + 5.50"
     assert speed[5:7] == ["0.12", "not measured"]
     quality = row(text, "Bozzetto, one pass (`draft`)")
-    assert quality[1:] == ["0.2500", "0.250", "0.250"] * 2 + ["4"]
+    assert quality[1:] == ["0.5000", "0.500", "0.500"] * 2
+
+
+def test_rows_are_compared_on_the_pictures_that_all_have(tmp_path):
+    evaluated(tmp_path, "draft", a=0.25, b=0.75)
+    evaluated(tmp_path, "bozzetto-xs", b=0.5, c=0.125)
+    text = compare.render(tmp_path)
+    assert "Means over the 1 objects of the 1 pictures that all rows have" in text
+    assert row(text, "Bozzetto, one pass (`draft`)")[1] == "0.7500"
+    assert row(text, "Bozzetto (`bozzetto-xs`)")[1] == "0.5000"
+    assert set(row(text, "sphere")[1:]) == {"not measured"}
 
 
 def test_a_study_of_steps_has_its_table(tmp_path):
