@@ -74,8 +74,9 @@ test-slow: setup $(NODE_MODULES) $(OLD_TRITON)/.stamp ## the tests that take min
 	PYTHONPATH=$(OLD_TRITON) $(BIN)/python -m pytest -m "not slow and not gpu" tests/kernels $(ARGS)
 
 .PHONY: test-gpu
-test-gpu: setup ## all tests of operators on a CUDA device; nothing else needs one yet
+test-gpu: setup ## operators and PVCNN2 on a CUDA device
 	$(BIN)/python -m pytest tests/kernels $(ARGS)
+	$(BIN)/python -m pytest tests/parity -m gpu $(ARGS)
 
 .PHONY: bench
 bench: setup $(RIVALS)/.stamp ## measure, and write benchmarks/results; ARGS names suites

@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from geometry.mesh import Mesh
 from geometry.point_cloud import PointCloud
@@ -38,6 +39,7 @@ from models.errors import WeightsError
 Space = Literal["gaussian", "uvl"]
 
 _FAR = 8.0  # spreads of the data: nothing is out there, and UVL's distance is an exponential
+_ANY_DISTANCE = 2.0  # of the camera, for the outlines of clouds that were seen by none
 _CHURN = 0.5  # of the published sampler, which is Heun's
 # Of 3D-R2N2's pictures of ShapeNet as the authors' loader divides them: by side + 1.
 _FOCAL, _CENTRE = 149.84375 / 138, 68.5 / 138
@@ -164,12 +166,15 @@ class GeccoStage:
 
 
 class Gecco:
-    """A published network."""
+    """A published network. Raises WeightsError where its data is not in front of the camera."""
 
     def __init__(self, net: GeccoNet) -> None:
         self.net = net
         self.stages = (GeccoStage(net),)
-        self.distance = net.reparam.distance()
+        self.middle = net.reparam.distance()
+        self.distance = self.middle if net.config.widths else _ANY_DISTANCE
+        if not 0 < self.distance < math.inf:
+            raise WeightsError(f"GECCO: clouds at a distance of {self.distance} from the camera")
 
     def encode(self, rgba: Tensor) -> Given:
         """The crop is laid on white, as the pictures of ShapeNet's objects are; their lens."""
@@ -181,11 +186,18 @@ class Gecco:
 
     def _seen_by(self, given: Given, K: Tensor, elevation: float = 0.0) -> Given:
         """`given` with a lens K [3, 3], and the camera that follows from it."""
-        B, half = len(given.rgba), self.distance / (2 * float(K[0, 0]))
-        right, down = (float(2 * K[axis, 2] - 1) * half for axis in (0, 1))
+        B = len(given.rgba)
+        across, up = (self.distance / (2 * float(K[axis, axis])) for axis in (0, 1))
+        half = max(across, up)
+        right, down = (float(2 * K[axis, 2] - 1) * h for axis, h in ((0, across), (1, up)))
         camera = given.rgba.new_tensor([half, 1 / self.distance, -right, down, elevation])
         features = given.features | {"K": K.expand(B, 3, 3)}
-        return replace(given, camera=camera.expand(B, 5), features=features)
+        rgba = given.rgba
+        if across != up:  # the camera's picture is as wide as high; the network has seen its own
+            squeezed = rgba.new_tensor([[half / across, 0, 0], [0, half / up, 0]])
+            grid = F.affine_grid(squeezed.expand(B, 2, 3), list(rgba.shape), align_corners=False)
+            rgba = F.grid_sample(rgba, grid, padding_mode="zeros", align_corners=False)
+        return Given(rgba, camera.expand(B, 5), features)
 
     def begin(self, given: Given, params: SamplingParams) -> Given:
         """Of a given camera the lens counts, and how high it stands: the cloud is made in its own
@@ -207,7 +219,7 @@ class Gecco:
         x = x.clamp(-_FAR, _FAR)[None]
         data = self.net.reparam.diffusion_to_data(x, given.features["K"])
         right, down, ahead = data.unbind(dim=-1)
-        seen = torch.stack([right, -down, self.distance - ahead], dim=-1)
+        seen = torch.stack([right, -down, self.middle - ahead], dim=-1)
         points = turn_from_view(seen, given.camera[:, 4])[0]
         return picture_colored(points, given.camera, given.rgba)
 
@@ -304,6 +316,8 @@ def identify(
         raise WeightsError(f"no GECCO: {prefix}0 has no inducers and no hidden layer")
     _, heads, count, width = inducers.shape
     widths, depths = _stages(found)
+    if not all((heads, count, width, len(hidden), *widths)):
+        raise WeightsError(f"no GECCO: {prefix}0 or a stage of the encoder is empty")
     config = GeccoConfig(
         layers=len({name.split(".")[4] for name in found if name.startswith(prefix)}),
         width=heads * width,

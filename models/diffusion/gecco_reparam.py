@@ -11,6 +11,7 @@ from torch.nn import functional as F
 LOGIT_SCALE = 1.1  # of UVL; not in a checkpoint
 _BEHIND = 1e-8
 _EDGE = 1 - 1e-6  # how far out of the picture UVL can say
+_FARTHEST = 40.0  # logarithm of a distance: float32 has no exponential of more than 88
 
 
 class GaussianReparam(nn.Module):
@@ -55,11 +56,12 @@ class UVLReparam(nn.Module):
         return (uvl - self.uvl_mean) / self.uvl_std
 
     def diffusion_to_data(self, x: Tensor, K: Tensor) -> Tensor:
+        """All values are finite, as a few long steps of a sampler throw points far away."""
         uvl = x * self.uvl_std + self.uvl_mean
         uv = (torch.tanh(uvl[..., :2]) * LOGIT_SCALE + 1) / 2
         ahead = torch.ones_like(uv[..., :1])
         rays = torch.cat([uv, ahead], dim=-1) @ torch.linalg.inv(K).mT
-        return F.normalize(rays, dim=-1) * uvl[..., 2:].exp()
+        return F.normalize(rays, dim=-1) * uvl[..., 2:].clamp(max=_FARTHEST).exp()
 
     def distance(self) -> float:
         """Of the middle of the data from the camera."""

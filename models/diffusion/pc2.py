@@ -412,8 +412,9 @@ def identify(
 ) -> tuple[str, dict[str, Tensor]]:
     """What a published checkpoint is: its sizes, for a card, and its tensors without the rest.
 
-    Heads of an encoder leave no trace in its tensors: they have 64 channels where that divides the
-    width. The scale of the cloud and the betas are kept, where the notes have them.
+    Heads of an encoder leave no trace in its tensors: `notes` may have their number as `num_heads`,
+    else they have 64 channels where that divides the width. The scale of the cloud and the betas
+    are kept, where the notes have them.
 
     Raises:
         WeightsError: it is no checkpoint of PC^2.
@@ -421,7 +422,7 @@ def identify(
     kept = {n: t for n, t in tensors.items() if n.startswith((NETWORK, ENCODER))}
     try:
         network = _network_sizes(kept)
-        vit = _encoder_sizes(kept)
+        vit = _encoder_sizes(kept, notes)
     except KeyError as error:
         raise WeightsError(f"no checkpoint of PC^2: it has no tensor {error.args[0]!r}") from error
     except (IndexError, TypeError, ValueError) as error:
@@ -465,15 +466,20 @@ def _network_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _encoder_sizes(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    """Raises KeyError."""
+def _encoder_sizes(tensors: Mapping[str, Tensor], notes: Mapping[str, object]) -> dict[str, int]:
+    """Raises KeyError; WeightsError: no number of heads, or one that does not divide the width."""
     width, _, patch, _ = tensors[ENCODER + "patch_embed.proj.weight"].shape
     side = math.isqrt(tensors[ENCODER + "pos_embed"].shape[1] - 1)
     blocks = {n.split(".")[3] for n in tensors if n.startswith(ENCODER + "blocks.")}
+    heads = notes.get("num_heads", width // _HEAD if width % _HEAD == 0 else _HEADS)
+    if not isinstance(heads, int) or heads < 1 or width % heads:
+        raise WeightsError(
+            f"PC^2: {heads!r} heads of an encoder of width {width}: their number is not known"
+        )
     return {
         "image_size": side * patch,
         "patch_size": patch,
         "width": width,
         "depth": len(blocks),
-        "heads": width // _HEAD if width % _HEAD == 0 else _HEADS,
+        "heads": heads,
     }

@@ -6,8 +6,10 @@ seeds are read from each folder and never assumed.
 
 import json
 import os
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,10 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[2]
 PARITY_DIR = Path(os.environ.get("PARITY_DIR", ROOT.parent / "shared" / "parity"))
 Layout = dict[str, tuple[list[int], str]]
+DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.gpu))
+_NUMBER = r"(-?\d+\.\d+)"
+_SUMS = rf"sum (?:= )?{_NUMBER}, sum of squares (?:= )?{_NUMBER}"
+_FIRST = r"`([^`]+)`\[0,:(\d+)\] = \[([^]]+)\]"  # values of a row
 
 
 class Golden:
@@ -52,14 +58,59 @@ class Golden:
         return tensors
 
     def layout(self, name: str) -> Layout:
-        """Of a published checkpoint: key -> shape and type."""
-        layout: Layout = json.loads((self.folder / f"layout_full_{name}.json").read_text())
+        """Of a published checkpoint: key -> shape and type. Skips the test where it is absent."""
+        path = self.folder / f"layout_full_{name}.json"
+        if not path.is_file():
+            pytest.skip(f"no {path}")
+        layout: Layout = json.loads(path.read_text())
         return layout
+
+    @property
+    def words(self) -> str:
+        """The README, which alone has some numbers."""
+        path = self.folder / "README.md"
+        return path.read_text("utf-8") if path.is_file() else ""
+
+    @property
+    def recipe_seed(self) -> int:
+        """Of the weights of full size. Skips the test where the set does not say."""
+        stated = self.config.get("full", {}).get("recipe_seed")
+        if stated is None and (found := re.search(r"XOR (\d+)", self.words)):
+            stated = found[1]
+        if stated is None:
+            pytest.skip(f"neither config.json nor README.md in {self.folder} has a recipe's seed")
+        return int(stated)
+
+    def check_recipe(self, weights: dict[str, Tensor], network: str = "") -> None:
+        """`weights` have the sums and first values that the README tells, of `network` where it
+        has several; what it does not tell is not looked at."""
+        if sums := re.search(rf"{network} {_SUMS}" if network else _SUMS, self.words):
+            wide = [tensor.double() for tensor in weights.values()]
+            found = [sum(float(t.sum()) for t in wide), sum(float(t.square().sum()) for t in wide)]
+            for value, told in zip(found, sums.groups(), strict=True):
+                last = 10.0 ** -len(told.partition(".")[2])
+                assert value == pytest.approx(float(told), rel=1e-9, abs=last)
+        for key, count, told in re.findall(_FIRST, self.words):
+            values = [float(value) for value in told.split(",")]
+            assert weights[key].flatten()[: int(count)].tolist() == pytest.approx(values, rel=1e-5)
 
 
 @cache
 def golden(name: str) -> Golden:
     return Golden(name)
+
+
+@contextmanager
+def on_device(name: str) -> Iterator[torch.device]:
+    """The device, with convolutions in full precision. Skips the test where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    usual = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield torch.device(name)
+    finally:
+        torch.backends.cudnn.allow_tf32 = usual
 
 
 def assert_close(actual: Tensor, expected: Tensor, rtol: float, atol: float) -> None:

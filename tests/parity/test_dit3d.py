@@ -1,18 +1,19 @@
 """DiT-3D against the authors' own code, and the full S/4 against a recipe of weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from models.diffusion.dit3d import NETWORKS, betas_of, identify
+from models.diffusion.dit3d import NETWORKS, betas_of, identify, parsed
 from models.diffusion.dit3d_network import Dit3dConfig, Dit3dNet, place_embedding
 from models.guidance import guide, guided_batch
 from models.samplers import advance, start
 from models.schedules import beta_sigmas, discrete_sigmas
-from tests.parity.golden import assert_close, assert_strict, golden, recipe
+from tests.parity.golden import Golden, assert_close, assert_strict, golden, recipe
 
 PREFIX = "model.module."
-RECIPE_SEED = 1021
 EPS = {"rtol": 1e-3, "atol": 1e-4}
 
 
@@ -140,10 +141,16 @@ def test_single_steps_of_ancestral_sampling(monkeypatch):
         assert_close(sample + coarse, outputs["diffusion.sample"][row], rtol=0, atol=1e-5)
 
 
+def full_config(folder: Golden) -> Dit3dConfig:
+    """S/4 for the classes that it was trained for."""
+    shape, _ = folder.layout("S4")[f"{PREFIX}y_embedder.embedding_table.weight"]
+    return replace(NETWORKS["S/4"], classes=shape[0] - 1)
+
+
 def test_the_layout_of_the_published_checkpoint():
     layout = golden("dit3d").layout("S4")
     with torch.device("meta"):
-        net = Dit3dNet(NETWORKS["S/4"])
+        net = Dit3dNet(full_config(golden("dit3d")))
     assert_strict(net, {key.removeprefix(PREFIX): value for key, value in layout.items()})
 
 
@@ -153,7 +160,7 @@ def test_a_published_checkpoint_is_known_by_its_shapes():
         key.replace(".module.", "."): torch.zeros(shape) for key, (shape, _) in layout.items()
     }
     network, own = identify(tensors, {})
-    assert network == "S/4"
+    assert parsed(network) == full_config(golden("dit3d"))
     assert set(own) == {key.removeprefix(PREFIX) for key in layout}
 
 
@@ -175,12 +182,9 @@ def value(key, x):
 def test_the_full_network():
     folder = golden("dit3d")
     layout = {key.removeprefix(PREFIX): item for key, item in folder.layout("S4").items()}
-    weights = recipe(layout, RECIPE_SEED, value)
-    total = sum(tensor.double().sum().item() for tensor in weights.values())
-    squares = sum(tensor.double().square().sum().item() for tensor in weights.values())
-    assert total == pytest.approx(95782.992719874, rel=1e-9)
-    assert squares == pytest.approx(154530.199090, rel=1e-9)
-    net = Dit3dNet(NETWORKS["S/4"])
+    weights = recipe(layout, folder.recipe_seed, value)
+    folder.check_recipe(weights)
+    net = Dit3dNet(full_config(folder))
     net.load_state_dict(weights)
     inputs = folder.inputs
     with torch.inference_mode():

@@ -141,7 +141,7 @@ def test_denoised(name):
 
 
 def test_the_schedule():
-    found = torch.tensor(sigmas(6), dtype=torch.float64)
+    found = torch.tensor(sigmas(data()[0]["sampler"]["num_steps"]), dtype=torch.float64)
 
     assert_close(found, data()[2]["t_steps"], rtol=0, atol=1e-9)
 
@@ -201,7 +201,7 @@ def sample(
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["fp32", "fp64"])
 def test_upsampling(dtype):
-    _, inputs, _ = data()
+    config, inputs, _ = data()
     noises = upsampling_noise(dtype)
     known, latents = (inputs[key].to(dtype) for key in ("points_data", "up.new_latents"))
     out = upsample(
@@ -210,8 +210,8 @@ def test_upsampling(dtype):
         latents,
         *given("gaussian", dtype),
         sigmas(len(inputs["up.noise_data"])),
-        substeps=2,
-        churn=0.5,
+        substeps=substeps(),
+        churn=config["sampler"]["S_churn"],
         draw=lambda x: next(noises).to(x),
     )
 
@@ -225,7 +225,13 @@ def upsampling_noise(dtype: torch.dtype) -> Iterator[Tensor]:
     steps = len(inputs["up.noise_data"])
     for step in range(steps):
         yield inputs["up.noise_data"][step].to(dtype)
-        yield from inputs["up.noise_new"][step][: 3 if step + 1 < steps else 2]
+        last = step + 1 == steps
+        yield from inputs["up.noise_new"][step][: substeps() if last else None]
+
+
+def substeps() -> int:
+    """One noise for each, and one between any two of them."""
+    return (data()[1]["up.noise_new"].shape[1] + 1) // 2
 
 
 def test_the_loss():
@@ -284,7 +290,7 @@ def full_layout() -> Layout:
 
 @cache
 def full_weights() -> dict[str, Tensor]:
-    return recipe(full_layout(), data()[0]["full"]["recipe_seed"], full_value)
+    return recipe(full_layout(), golden("gecco").recipe_seed, full_value)
 
 
 def test_the_published_layout():
@@ -294,11 +300,7 @@ def test_the_published_layout():
 
 
 def test_the_recipe():
-    values = [value.double() for value in full_weights().values()]
-
-    assert float(sum(v.sum() for v in values)) == pytest.approx(16784.636445007, rel=1e-9)
-    squares = float(sum(v.square().sum() for v in values))
-    assert squares == pytest.approx(222609.520057, rel=1e-9)
+    golden("gecco").check_recipe(full_weights())
 
 
 def test_the_full_size():

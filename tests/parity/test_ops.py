@@ -145,9 +145,12 @@ def test_three_nn_interpolate(name):
     points, centers = case["points"], case["centers"]
     nearest = three_nn(points, centers)
     case.matches("indices", first(nearest.center_index))
-    case.matches("weights", first(nearest.weights), rtol=1e-4, atol=1e-5)
+    case.matches("weights", first(nearest.weights))
     found = three_nn_interpolate(points, centers, case["features"])
-    case.matches("out", first(found), rtol=1e-4, atol=1e-5)
+    # More is allowed where a distance is 0: weights are then products of very large and small ones.
+    rounded = name.startswith(("coincident", "duplicate"))
+    close = {"rtol": 1e-4, "atol": 1e-5} if rounded else {}
+    case.matches("out", first(found), **close)
     case.done()
 
 

@@ -74,6 +74,14 @@ def test_betas_of_pc2():
     assert_close(torch.tensor(own), custom, rtol=1e-5, atol=1e-9)
 
 
+def test_the_times_of_a_thousand_steps():
+    noise = leading()
+    expected = golden("pc2").outputs["sched.ddpm.timesteps_1000_head"]
+    sigmas = noise.schedule(len(noise.betas))[: len(expected)]
+    times = noise.times(torch.tensor(sigmas, dtype=torch.float64))
+    assert times.tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize(("name", "stored", "eta"), SCHEDULERS)
 def test_each_step_of_the_schedulers(name, stored, eta, drawn):
     inputs, outputs = golden("pc2").inputs, golden("pc2").outputs

@@ -10,6 +10,7 @@ from models.contract import PreparedImages, SamplingParams
 from models.diffusion import dit3d_network
 from models.diffusion.dit3d import (
     MINI,
+    NETWORKS,
     LabelSystem,
     PicturedNet,
     PictureSystem,
@@ -204,7 +205,18 @@ def test_a_checkpoint_of_another_system_is_refused(spoil):
 
 
 @pytest.mark.parametrize(
-    "network", ["S/3", "{", '{"width": 3}', "[]", '{"patch": 5}', '{"heads": 0}', '{"classes": -1}']
+    "network",
+    [
+        "S/3",
+        "{",
+        '{"width": 3}',
+        "[]",
+        '{"patch": 5}',
+        '{"heads": 0}',
+        '{"classes": -1}',
+        '{"betas": "warm0.2"}',
+        '{"betas": ["linear"]}',
+    ],
 )
 def test_an_unknown_network_is_refused(network):
     with pytest.raises(WeightsError, match="no network of DiT-3D"):
@@ -263,3 +275,12 @@ def test_the_noise_of_a_fresh_network_is_that_of_a_normal_cloud():
     y, sigma = cloud(1), torch.tensor([1.5], dtype=torch.float64)
     expected = y * (1.5 / (1 + 1.5**2) ** 0.5)
     torch.testing.assert_close(net(y, torch.tensor([400]), sigma, shown), expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "millions"), [("S/4", 32.8), ("B/4", 130.2), ("L/4", 579.0), ("XL/4", 674.7)]
+)
+def test_the_sizes_have_as_many_values_as_the_paper_says(network, millions):
+    with torch.device("meta"):
+        tensors = Dit3dNet(NETWORKS[network]).state_dict()
+    assert round(sum(value.numel() for value in tensors.values()) / 1e6, 1) == millions

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.cards.gecco import GECCO_MINI
+from models.catalog import SAMPLERS
 from models.checkpoints import load_tensors
 from models.contract import PreparedImages, SamplingParams
 from models.conversion import convert
@@ -80,6 +81,14 @@ def test_uvl_has_a_place_for_what_the_picture_does_not_show():
     far_aside = torch.tensor([[[50.0, 0.0, 1.0], [0.0, -50.0, 1.0]]])
     x = made("uvl").reparam.data_to_diffusion(far_aside, K)
     assert bool(x.isfinite().all())
+
+
+def test_no_distance_of_uvl_is_infinite():
+    reparam = made("uvl").reparam
+    for far in (1e3, 1e30):
+        points = reparam.diffusion_to_data(torch.full((1, 1, 3), far), K)
+        assert bool(points.isfinite().all())
+        assert bool(projected(points, K).isfinite().all())
 
 
 def test_points_at_and_behind_the_camera_project_to_numbers():
@@ -176,10 +185,57 @@ def test_a_published_network_is_served(net):
     assert np.isfinite(cloud.positions).all()
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("space", SPACES)
+def test_few_steps_from_much_noise(space, sampler, steps):
+    """Two of Heun's throw points so far that UVL's distance was infinite."""
+    net = made(space, sigma_max=180.0)
+    network, tensors = identify(net.state_dict(), {})
+    model = load_gecco(replace(GECCO_MINI, network=network, image_size=64), tensors, CPU)
+    options = SamplingParams(256, steps, 0, sampler)
+    state = model.start(model.encode(crops()).row(0), options, torch.Generator().manual_seed(0))
+    while state.step < state.steps:
+        model.step([state])
+    assert np.isfinite(model.finish(state).points.positions).all()
+
+
+def test_a_network_without_a_picture_may_make_clouds_anywhere():
+    net = made(widths=(), depths=())
+    net.load_state_dict({"reparam.mean": torch.zeros(3)}, strict=False)
+    system = Gecco(net)
+    given = system.encode(crops().rgba)
+    cloud = system.cloud(torch.randn(60, 3), given)
+    view = to_view(torch.from_numpy(cloud.positions)[None], given.camera)
+    assert bool(view[..., :2].isfinite().all())
+    assert float(view[..., :2].abs().max()) < 1  # all of it is seen
+
+
+@pytest.mark.parametrize("z", [0.0, -1.0])
+def test_data_that_no_camera_sees_is_refused(z):
+    net = made()
+    net.load_state_dict({"reparam.mean": torch.tensor([0, 0, z])}, strict=False)
+    with pytest.raises(WeightsError, match="distance"):
+        Gecco(net)
+
+
 def test_the_stages_of_a_checkpoint_are_found():
     network, _ = identify(made("uvl").state_dict(), {})
     expected = asdict(replace(SMALL, space="uvl", sigma_max=180.0))
     assert json.loads(network) == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_a_network_of_no_size_is_none(axis):
+    prefix = "backbone.model.inner.layers.0."
+    shape = [1, 2, 4, 16]
+    shape[axis] = 0
+    tensors = {
+        f"{prefix}broadcast.pool.inducers": torch.zeros(shape),
+        f"{prefix}mlp.0.weight": torch.zeros(64, 32),
+    }
+    with pytest.raises(WeightsError, match="empty"):
+        identify(tensors, {})
 
 
 @pytest.mark.parametrize("name", ["taskonomy", "shapenet", "airplane"])
@@ -226,3 +282,22 @@ def test_the_averaged_weights_of_a_checkpoint_are_converted(tmp_path):
     assert json.loads(card.network)["widths"] == [16, 32]
     found = load_tensors(card, Path(card.folder))
     torch.testing.assert_close(found["reparam.uvl_mean"], mean["reparam.uvl_mean"])
+
+
+@pytest.mark.parametrize("focal", [[2.4, 2.4], [2.4, 3.6], [3.6, 2.4]])
+def test_points_have_the_colour_of_where_the_network_saw_them(focal):
+    """Whatever shape its lens makes of a pixel."""
+    ticks = (torch.arange(64) + 0.5) / 64
+    down, right = torch.meshgrid(ticks, ticks, indexing="ij")
+    rgba = torch.stack([right, down, torch.zeros_like(down), torch.ones_like(down)])[None]
+    system = Gecco(made())
+    camera = {"R": [[-1, 0, 0], [0, 1, 0], [0, 0, -1]], "T": [0, 0, 2], "principal": [0.1, -0.2]}
+    given = system.begin(system.encode(rgba), params(camera=json.dumps(camera | {"focal": focal})))
+    x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    lens = given.features["K"]
+    place = projected(system.net.reparam.diffusion_to_data(x[None], lens), lens)[0]
+    inside = ((place - 0.5).abs() < 0.45).all(dim=1)
+    assert int(inside.sum()) > 100
+    view = to_view(torch.from_numpy(system.cloud(x, given).positions)[None], given.camera)
+    found = look_up(given.rgba, (view[..., :2] * torch.tensor([1.0, -1.0]) + 1) / 2)[0]
+    torch.testing.assert_close(found[inside, :2], place[inside], rtol=0, atol=5e-3)

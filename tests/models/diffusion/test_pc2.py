@@ -44,6 +44,7 @@ SMALL = replace(
     scale_factor=2.0,
     most_points=0,
 )
+TOLD = {"num_heads": 5}  # of a checkpoint's notes: no usual transformer is as narrow
 
 
 def crops(count: int = 1, side: int = IMAGE_SIZE) -> Tensor:
@@ -217,7 +218,7 @@ def test_unknown_sizes_are_refused(network):
 def test_a_checkpoint_that_lacks_a_layer_is_refused():
     tensors = Pc2Net(SMALL).state_dict()
     with pytest.raises(WeightsError):
-        identify({n: t for n, t in tensors.items() if "sa_layers.2" not in n}, {})
+        identify({n: t for n, t in tensors.items() if "sa_layers.2" not in n}, TOLD)
     with pytest.raises(WeightsError, match="no checkpoint of PC"):
         identify({"state.weight": torch.zeros(3)}, {})
 
@@ -246,7 +247,25 @@ def test_a_checkpoint_of_odd_shapes_is_refused(name, shape):
     with torch.device("meta"):
         tensors = Pc2Net(SMALL).state_dict() | {name: torch.zeros(shape)}
     with pytest.raises(WeightsError):
-        identify(tensors, {})
+        identify(tensors, TOLD)
+
+
+def test_a_checkpoint_may_tell_the_heads_of_its_encoder():
+    with torch.device("meta"):
+        tensors = Pc2Net(SMALL).state_dict()
+    network, _ = identify(tensors, TOLD)
+    assert config_of(network).vit == SMALL.vit
+    for notes in ({}, {"num_heads": 3}, {"num_heads": 0}, {"num_heads": "five"}):
+        with pytest.raises(WeightsError, match="width 40"):
+            identify(tensors, notes)
+    usual = replace(SMALL, vit=VitConfig(32, 16, 64, 1), features=64)
+    usual = replace(usual, network=replace(SMALL.network, extra_feature_channels=69))
+    with torch.device("meta"):
+        tensors = Pc2Net(usual).state_dict()
+    for notes, heads in (({}, 1), ({"num_heads": 4}, 4)):
+        vit = config_of(identify(tensors, notes)[0]).vit
+        assert vit is not None
+        assert vit.heads == heads
 
 
 @pytest.mark.parametrize("notes", [{"scale_factor": 0}, {"scale_factor": float("nan")}])
@@ -254,7 +273,7 @@ def test_notes_that_make_no_cloud_are_refused(notes):
     with torch.device("meta"):
         tensors = Pc2Net(SMALL).state_dict()
     with pytest.raises(WeightsError, match="above 0"):
-        identify(tensors, notes)
+        identify(tensors, TOLD | notes)
 
 
 BLOCK = Pvcnn2Config(
