@@ -14,6 +14,7 @@ from models.errors import CameraError
 Vector = tuple[float, float, float]
 _ROTATION = 1e-3  # how far R R^T may be from the identity, and its determinant from 1
 _RADIUS = 0.5
+_SHORTEST = 0.01  # focal length: a picture that is 179 degrees wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def parse_camera(text: str) -> PerspectiveCamera | OrbitCamera | None:
 
     Raises:
         CameraError: no such text; a number that is none or not finite; R is no rotation, a focal
-            length not above 0; or the camera does not see the object: it looks away, stands inside
+            length below 0.01; or the camera does not see the object: it looks away, stands inside
             the object's sphere, or has part of that behind it.
     """
     if text.strip() == "auto":
@@ -82,8 +83,8 @@ def _perspective(value: dict[str, object]) -> PerspectiveCamera:
     _check_rotation((a, b, c))
     focal = value["focal"]
     f = _vector("focal", focal if isinstance(focal, list) else [focal, focal], 2)
-    if not min(f) > 0:
-        raise CameraError(f"focal must be above 0, got {min(f)}")
+    if min(f) < _SHORTEST:
+        raise CameraError(f"focal must be at least {_SHORTEST}, got {min(f)}")
     t, p = _vector("T", value["T"], 3), _vector("principal", value.get("principal", [0, 0]), 2)
     _check_sees(t, f, p)
     R = ((a[0], a[1], a[2]), (b[0], b[1], b[2]), (c[0], c[1], c[2]))

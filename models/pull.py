@@ -7,11 +7,13 @@ ETag beside it, so that a file that has changed meanwhile is begun anew.
 import fcntl
 import hashlib
 import http.client
+import io
 import lzma
 import os
 import re
 import shutil
 import struct
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -26,10 +28,13 @@ from models.errors import DownloadError
 from models.published import RemoteFile
 
 CHUNK = 1 << 20
-TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0  # for one byte or more
+# A server that sends less than PACE_BYTES while PACE_S are spent waiting has stalled.
+PACE_S, PACE_BYTES = 60.0, 60_000
 MAX_BYTES = 16_000_000_000  # of a file whose size is not pinned
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _TAG = re.compile(r'"[\x21\x23-\x7e]*"')  # a strong one
+MAX_RATIO = 100  # of a packed checkpoint's bytes to those it takes; numbers hardly shrink
 CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
 USER_AGENT = "bozzetto"
 
@@ -66,11 +71,62 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+class _Paced(io.RawIOBase):
+    """What a server sends, its headers too. Raises TimeoutError where that comes too slowly."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self._waited, self._came = 0.0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        began = time.monotonic()
+        count = self._raw.readinto(buffer) or 0
+        self._waited += time.monotonic() - began
+        self._came += count
+        if count and self._waited > PACE_S:
+            if self._came < PACE_BYTES:
+                raise TimeoutError(f"only {self._came} bytes came in {self._waited:.0f} s")
+            self._waited, self._came = 0.0, 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _PacedResponse(http.client.HTTPResponse):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fp = io.BufferedReader(_Paced(self.fp.detach()))
+
+
+class _PacedConnections(urllib.request.AbstractHTTPHandler):
+    def do_open(self, http_class: Any, req: urllib.request.Request, **options: Any) -> Any:
+        def connection(*arguments: Any, **more: Any) -> http.client.HTTPConnection:
+            made: http.client.HTTPConnection = http_class(*arguments, **more)
+            made.response_class = _PacedResponse
+            return made
+
+        return super().do_open(connection, req, **options)
+
+
+class _Http(_PacedConnections, urllib.request.HTTPHandler):
+    pass
+
+
+class _Https(_PacedConnections, urllib.request.HTTPSHandler):
+    pass
+
+
 def fetch(remote: RemoteFile, folder: Path, on_bytes: OnBytes = lambda done, total: None) -> Path:
     """The file in `folder`, from there if it is whole already.
 
     Raises:
-        DownloadError: no connection, another status than success, no room, or not what was pinned.
+        DownloadError: no connection, a stalled one, another status than success, no room, or not
+            what was pinned.
     """
     parts = urllib.parse.urlsplit(remote.url)
     if parts.scheme not in ("http", "https"):
@@ -127,7 +183,7 @@ def _receive(remote: RemoteFile, partial: Path, on_bytes: OnBytes) -> None:
     if known and done:
         headers |= {"Range": f"bytes={done}-", "If-Range": known}
     request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310  checked by fetch
-    opener = urllib.request.build_opener(_SameScheme)
+    opener = urllib.request.build_opener(_SameScheme, _Http, _Https)
     try:
         with opener.open(request, timeout=TIMEOUT_S) as response:
             _refuse_other_than_bytes(response, remote)
@@ -201,7 +257,8 @@ def _copy(
     at_most = remote.bytes if remote.bytes is not None else MAX_BYTES
     with partial.open("r+b" if done else "wb") as file:
         file.seek(done)
-        while chunk := response.read(CHUNK):
+        # One that breaks off leaves what came until then.
+        while chunk := response.read1(CHUNK):
             done += len(chunk)
             if done > at_most:
                 raise DownloadError(f"{remote.url}: more than the {at_most} bytes expected")
@@ -214,12 +271,15 @@ def _copy(
 
 
 def _check(partial: Path, remote: RemoteFile) -> None:
-    """Removes what is not the pinned file: no second try would make it so."""
-    if _is(partial, remote):
+    """Removes what is not the pinned file, or none: no second try would make it so."""
+    empty = partial.stat().st_size == 0
+    if not empty and _is(partial, remote):
         return
     digest = _sha256(partial)
     partial.unlink()
     _tag_of(partial).unlink(missing_ok=True)
+    if empty:
+        raise DownloadError(f"{remote.url}: the server sent an empty file")
     raise DownloadError(f"{remote.url}: expected sha256 {remote.sha256}, got {digest}")
 
 
@@ -259,9 +319,14 @@ def unpack(path: Path, member: str, folder: Path) -> Path:
     Raises:
         DownloadError: no such file in it, damaged, too large, or no room.
     """
+    if path.exists() and not path.is_file():  # a device has no end, a pipe is waited for
+        raise DownloadError(f"{path}: no file")
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as source:
-            size = archive.getinfo(member).file_size
+            packed = archive.getinfo(member)
+            size = packed.file_size
+            if size > MAX_RATIO * packed.compress_size + CHUNK:
+                raise DownloadError(f"{path}: {member} unpacks to {size} bytes: no checkpoint does")
             if size > min(MAX_BYTES, shutil.disk_usage(folder).free):
                 raise DownloadError(f"{path}: {member} has {size} bytes, no room in {folder}")
             target = folder / Path(member).name

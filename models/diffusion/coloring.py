@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -10,7 +11,13 @@ from geometry.point_cloud import PointCloud
 from models.diffusion.cleaning import own_colors
 from models.diffusion.view_space import to_view, turn_to_view
 
+_GREY = 170
 _BLUR = 15  # pixels: hidden points take the colour of about the place, without its detail
+
+
+def plain(positions: NDArray[np.float32]) -> PointCloud:
+    """Points [N, 3] of a network that sees no picture: all of one grey."""
+    return PointCloud(positions, np.full((len(positions), 3), _GREY, np.uint8))
 
 
 def picture_colored(points: Tensor, camera: Tensor, rgba: Tensor) -> PointCloud:

@@ -17,7 +17,7 @@ from geometry.point_cloud import PointCloud
 from models.catalog import ModelCard
 from models.contract import SamplingParams
 from models.diffusion.cleaning import reined_in
-from models.diffusion.coloring import picture_colored
+from models.diffusion.coloring import picture_colored, plain
 from models.diffusion.dpm_network import DpmConfig, DpmNet, Kind, shape_unit
 from models.diffusion.noise import DiscreteNoise, Noise, clean, scale
 from models.diffusion.staged import Given, PointDiffusion, Stage
@@ -40,7 +40,6 @@ NETWORKS: dict[str, DpmConfig] = {
 }
 # A generator's cloud was seen by no camera. This one, level, is for the outlines of candidates.
 _ANY_CAMERA = (0.56, 0.45, 0.0, 0.0, 0.0)
-_GREY = 170
 _BETAS = "diffusion.var_sched.betas"
 # What every checkpoint has, and with how many axes.
 _MARKS = {"encoder.fc3_m.weight": 2, "diffusion.net.layers.0._layer.weight": 2, _BETAS: 1}
@@ -137,8 +136,7 @@ class Dpm:
         cloud = PointCloud(positions)
         cloud = apply(measure(positions), cloud)
         if self.encoder is None:
-            colors = torch.full((len(cloud), 3), _GREY, dtype=torch.uint8).numpy()
-            return PointCloud(cloud.positions, colors)
+            return plain(cloud.positions)
         return picture_colored(torch.from_numpy(cloud.positions), given.camera, given.rgba)
 
     def mesh(self, x: Tensor, given: Given) -> Mesh | None:

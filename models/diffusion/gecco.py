@@ -25,7 +25,7 @@ from kernels.checks import trust_values
 from models.cameras import OrbitCamera, parse_camera
 from models.catalog import ModelCard
 from models.contract import SamplingParams
-from models.diffusion.coloring import picture_colored
+from models.diffusion.coloring import picture_colored, plain
 from models.diffusion.gecco_reparam import GaussianReparam, UVLReparam, look_up, projected
 from models.diffusion.gecco_transformer import RayNetwork, SetConfig, SetTransformer, edm_scales
 from models.diffusion.noise import KarrasNoise
@@ -221,6 +221,8 @@ class Gecco:
         right, down, ahead = data.unbind(dim=-1)
         seen = torch.stack([right, -down, self.middle - ahead], dim=-1)
         points = turn_from_view(seen, given.camera[:, 4])[0]
+        if not self.net.config.widths:
+            return plain(points.float().cpu().numpy())
         return picture_colored(points, given.camera, given.rgba)
 
     def mesh(self, x: Tensor, given: Given) -> Mesh | None:

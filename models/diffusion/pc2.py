@@ -50,6 +50,7 @@ from models.schedules import beta_curve, warm_betas
 NETWORK, ENCODER = "point_cloud_model.model.", "feature_model.model."
 COLOR = "color."  # of the names of the colour model's tensors
 _TIMES = 1000
+_SMALLEST = 1e-6  # unit of a cloud, and the reciprocal of the largest: beyond, float32 loses points
 _CUSTOM = 0.3  # `warm_share` of the schedule of that name
 _FULL_HEAD = 128  # channels before the last layer at full width
 _LEAST_HEAD = 32  # the same where the narrowest layer has the 8 channels of its norm's groups
@@ -93,8 +94,8 @@ class Pc2Config:
     most_points: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.unit < math.inf and self.radius > 0):
-            raise ValueError("scale_factor, diameter and radius must be finite and above 0")
+        if not (_SMALLEST < self.unit < 1 / _SMALLEST and self.radius > 0):
+            raise ValueError("scale_factor, diameter and radius must be above 0, and none extreme")
 
     @property
     def unit(self) -> float:

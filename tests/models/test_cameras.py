@@ -72,8 +72,9 @@ def test_a_camera_error_names_the_field():
         (text(R=[[1, 0, 0], [0, 1, 0], [0, 0, math.nan]]), "finite"),
         (text(T=[0, 0]), "T must be 3"),
         (text(T=[0, 0, None]), "T must be a number"),
-        (text(focal=0), "focal must be above 0"),
-        (text(focal=[3, -1]), "focal must be above 0"),
+        (text(focal=0), "focal must be at least 0.01"),
+        (text(focal=[3, -1]), "focal must be at least 0.01"),
+        (text(focal=1e-50), "focal must be at least 0.01"),  # 0 in float32
         (text(focal=[3, 3, 3]), "focal must be 2"),
         (text(principal=3), "principal must be 2"),
         (text(T=[0, 0, -2]), "looks away"),

@@ -1,11 +1,13 @@
 """Downloads from a server on this machine that misbehaves in all the ways that servers do."""
 
+import contextlib
 import errno
 import hashlib
 import io
 import os
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +40,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", server.redirect)
             self.end_headers()
             return
+        if server.drips == "headers":
+            self.close_connection = True
+            with contextlib.suppress(ConnectionError):
+                self.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 400)
+            return
         if server.status:
             self.send_error(server.status)
             return
@@ -59,8 +66,17 @@ class Handler(BaseHTTPRequestHandler):
         end = len(server.data)
         if server.drop_after is not None:
             end, server.drop_after = start + server.drop_after, None
-        self.wfile.write(server.data[start:end])
         self.close_connection = True
+        with contextlib.suppress(ConnectionError):  # a client may leave
+            self.wfile.write(server.data[start:end])
+            if server.drips == "bytes":
+                self.drip(server.data[end : end + 400])
+
+    def drip(self, data: bytes) -> None:
+        """Byte by byte, 4 s for 400."""
+        for byte in data:
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.01)
 
 
 class Server(ThreadingHTTPServer):
@@ -71,6 +87,7 @@ class Server(ThreadingHTTPServer):
     shift = 0
     last = len(DATA) - 1
     drop_after: int | None = None
+    drips = ""  # "headers", or "bytes" after `drop_after`
     status: int | None = None
     redirect: str | None = None
 
@@ -130,6 +147,39 @@ def test_a_dropped_connection_is_taken_up_again(server, tmp_path, etag):
     resumed = ("bytes=300000-", '"one"') if etag == '"one"' else (None, None)
     assert server.asked == [(None, None), resumed]
     assert names(tmp_path) == ["model.pt"]
+
+
+def test_a_server_that_drips_is_left_and_what_came_is_kept(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(pull, "PACE_S", 0.2)
+    server.drop_after, server.drips = 300_000, "bytes"
+    with pytest.raises(DownloadError, match=r"only \d+ bytes came in 0 s") as error:
+        fetch(server.remote(), tmp_path)
+    assert error.value.partial
+    kept = (tmp_path / "model.pt.partial").read_bytes()
+    assert 300_000 <= len(kept) < 300_400
+    assert DATA.startswith(kept)
+    server.drips = ""
+    assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+    assert server.asked[1][0] == f"bytes={len(kept)}-"
+
+
+def test_headers_that_drip(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(pull, "PACE_S", 0.2)
+    server.drips = "headers"
+    with pytest.raises(DownloadError, match=r"only \d+ bytes came"):
+        fetch(server.remote(), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_slow_disk_is_no_slow_server(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(pull, "PACE_S", 0.2)
+    monkeypatch.setattr(pull, "PACE_BYTES", 10 * len(DATA))
+
+    def slow(done, total):
+        if done < 100_000:
+            time.sleep(0.3)
+
+    assert fetch(server.remote(), tmp_path, slow).read_bytes() == DATA
 
 
 def test_a_file_that_has_changed_meanwhile_is_begun_anew(server, tmp_path):
@@ -200,6 +250,13 @@ def test_a_tag_that_is_none_begins_anew(server, tmp_path, text):
 def test_an_answer_that_is_not_the_files_bytes(server, tmp_path, name, value):
     server.headers[name] = value
     with pytest.raises(DownloadError, match="sent no file"):
+        fetch(server.remote(sha256=None), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_an_empty_file(server, tmp_path):
+    server.data = b""
+    with pytest.raises(DownloadError, match="empty file"):
         fetch(server.remote(sha256=None), tmp_path)
     assert names(tmp_path) == []
 
@@ -315,8 +372,20 @@ def test_an_archive_of_several(tmp_path):
     assert unpack(path, "../b.pth", tmp_path) == tmp_path / "b.pth"
     with pytest.raises(DownloadError, match=r"no c\.pth in it"):
         unpack(path, "c.pth", tmp_path)
-    with pytest.raises(DownloadError):
+    with pytest.raises(DownloadError, match="No such file"):
         unpack(tmp_path / "none.zip", "c.pth", tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DownloadError, match="no file"):
+        unpack(tmp_path / "pipe", "c.pth", tmp_path)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.pth", bytes(10_000_000))
+    with pytest.raises(DownloadError, match="unpacks to 10000000 bytes"):
+        unpack(path, "model.pth", tmp_path)
+    assert names(tmp_path) == ["all.zip"]
 
 
 def test_a_damaged_archive(tmp_path):

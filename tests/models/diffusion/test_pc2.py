@@ -225,7 +225,13 @@ def test_a_checkpoint_that_lacks_a_layer_is_refused():
 
 @pytest.mark.parametrize(
     "network",
-    ['{"scale_factor": 0}', '{"radius": -1}', '{"beta_end": 5}', '{"vit": {"depth": "a"}}'],
+    [
+        '{"scale_factor": 0}',
+        '{"scale_factor": 1e-320}',
+        '{"radius": -1}',
+        '{"beta_end": 5}',
+        '{"vit": {"depth": "a"}}',
+    ],
 )
 def test_sizes_that_cannot_be_are_refused(network):
     with pytest.raises(WeightsError, match="no such network"), torch.device("meta"):
@@ -268,7 +274,9 @@ def test_a_checkpoint_may_tell_the_heads_of_its_encoder():
         assert vit.heads == heads
 
 
-@pytest.mark.parametrize("notes", [{"scale_factor": 0}, {"scale_factor": float("nan")}])
+@pytest.mark.parametrize(
+    "notes", [{"scale_factor": 0}, {"scale_factor": 1e9}, {"scale_factor": float("nan")}]
+)
 def test_notes_that_make_no_cloud_are_refused(notes):
     with torch.device("meta"):
         tensors = Pc2Net(SMALL).state_dict()
