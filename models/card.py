@@ -76,7 +76,8 @@ class Parameter:
         low, high = self.minimum, self.maximum
         # Written so that NaN fails.
         if not ((low is None or number >= low) and (high is None or number <= high)):
-            raise ParameterError(self.name, f"must be {low} to {high}, got {value}")
+            bounds = f"{low}" if low == high else f"{low} to {high}"
+            raise ParameterError(self.name, f"must be {bounds}, got {value}")
         return number
 
 
@@ -110,7 +111,7 @@ class ModelCard:
     licence: Licence
     parameters: tuple[Parameter, ...]
     points: int  # what the network gives before resampling
-    resampled: bool  # True when num_points is reached by resampling
+    resampled: bool  # True when num_points, or some of them, are reached by resampling
     steps: int  # network evaluations of a default job
     image_size: int  # side of the square crop the network sees, pixels
     memory_bytes: int  # resident at most while a process makes a mesh with it on a CPU, measured
@@ -127,11 +128,14 @@ class ModelCard:
     # Name of a licence that the operator must accept before the model is served; "" is none.
     accept: str = ""
     folder: str = ""  # of the weights; "" is `models/weights/`
+    unfit: str = ""  # why it can make nothing of a picture; "" where it can
 
     def refusal(self, accepted: Collection[str]) -> str | None:
         """Why no machine may serve it, where `accepted` are the names of licences; or None."""
         if not self.weights:
             return "no weights are published for this model yet"
+        if self.unfit:
+            return self.unfit
         if self.accept and self.accept not in accepted:
             return f"its licence, {self.accept}, has not been accepted"
         return None
@@ -172,7 +176,7 @@ STEPS = Parameter(
     1,
     64,
     description="of the sampler: more are slower and, to a point, better; heun evaluates twice in "
-    "each but the last",
+    "each but the last, pndm four times in each of the first three",
 )
 SAMPLER = Parameter(
     "sampler",
@@ -203,8 +207,8 @@ LABEL = Parameter(
     0,
     0,
     54,
-    description="class of object, for models that were trained on classes; the model's document "
-    "lists them",
+    description="number of the class of object, from 0, for models that were trained on classes, "
+    "in the order of that training",
 )
 CAMERA = Parameter(
     "camera",

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +30,9 @@ from models.local_catalog import CARD, card_of, check_id, models_folder
 from models.published import SYSTEMS, UNPUBLISHED, System
 
 TIMEOUT_S = 900
+MAX_TENSORS = 10_000  # the largest published checkpoint has 700, which are looked at many times
 WEIGHTS = "weights.safetensors"
+PARTIAL = ".partial-"  # how the folder of a conversion under way begins
 # Entries of a checkpoint that hold a network, the averaged weights first.
 AVERAGED = ("ema_state_dict", "model_ema", "state_dict_ema", "ema")
 OUTER = (*AVERAGED, "model", "model_state", "model_state_dict", "state_dict")
@@ -93,11 +96,9 @@ def convert(
     except ValueError as error:
         raise CheckpointError(f"--id: {error}") from None
     network, tensors = "", dict[str, Tensor]()
-    folder = models_folder(data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".reading-", dir=folder) as scratch:
+    with scratch(data_dir) as work:
         for path in paths:
-            contents = read(path, Path(tempfile.mkdtemp(dir=scratch)))
+            contents = read(path, Path(tempfile.mkdtemp(dir=work)))
             found, named = _identify(system, path, contents)
             if twice := tensors.keys() & named.keys():
                 raise CheckpointError(f"{path}: {min(twice)} is in an earlier file too")
@@ -106,7 +107,52 @@ def convert(
                 network = found
         if not network:
             raise CheckpointError(f"{paths[0]}: a part of {system.title}; its base is needed too")
-        return _write(system, model_id, network, tensors, folder, paths, origin)
+        return _write(system, model_id, network, tensors, work, paths, origin)
+
+
+@contextmanager
+def scratch(data_dir: Path) -> Iterator[Path]:
+    """A hidden folder among the models, gone at the end, as are those of processes that died.
+
+    Raises OSError.
+    """
+    folder = models_folder(data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        for left in folder.glob(f"{PARTIAL}*"):
+            _remove_ended(left)
+        work = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
+        # Its own lock, until then, or until this process is no more, says that it is in use.
+        handle = os.open(work, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield work
+    finally:
+        with _locked(folder):
+            _remove(work)
+        os.close(handle)
+
+
+def _remove_ended(left: Path) -> None:
+    try:
+        handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # none of ours
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(left)
+    except BlockingIOError:
+        pass  # its conversion is under way
+    finally:
+        os.close(handle)
+
+
+def _remove(work: Path) -> None:
+    """With all that is in it, but for a model whose successor did not get to its place."""
+    for before in work.glob("before/*"):
+        if not (place := work.parent / before.name).exists():
+            before.rename(place)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def find_system(name: str) -> System:
@@ -129,7 +175,8 @@ def read(path: Path, scratch: Path) -> Contents:
     """The tensors and plain values of a safetensors file, or of a pickle, by a child process.
 
     Raises:
-        CheckpointError: it cannot be read; nothing of it was run.
+        CheckpointError: it cannot be read, or holds too many tensors; nothing of it was run.
+        OSError: `scratch` has no room for what it holds.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
@@ -139,25 +186,30 @@ def read(path: Path, scratch: Path) -> Contents:
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}") from None
     if path.suffix == ".safetensors" or start[8:9] == b"{":
-        return Contents({(name,): tensor for name, tensor in _tensors(path)}, {})
+        return Contents({(name,): tensor for name, tensor in _tensors(path, path)}, {})
     _unpickle(path, scratch)
     paths = json.loads((scratch / "contents.json").read_text("utf-8"))
-    numbered = dict(_tensors(scratch / "tensors.safetensors"))
+    numbered = dict(_tensors(scratch / "tensors.safetensors", path))
     tensors = {tuple(keys): numbered[str(i)] for i, keys in enumerate(paths["tensors"])}
     return Contents(tensors, _notes(paths["notes"]))
 
 
-def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+def _tensors(path: Path, named: Path) -> Iterator[tuple[str, Tensor]]:
+    """Of the file `path`; errors name the checkpoint it is, or was made of."""
     try:
         with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118  it is no dict
+            names = file.keys()
+            if len(names) > MAX_TENSORS:
+                raise CheckpointError(f"{named}: has {len(names)} tensors, more than any network")
+            for name in names:
                 yield name, file.get_tensor(name)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: no safetensors file: {error}") from None
+        raise CheckpointError(f"{named}: no safetensors file: {error}") from None
 
 
 def _unpickle(path: Path, scratch: Path) -> None:
-    command = [sys.executable, "-I", unpickle.__file__, str(path.absolute()), str(scratch)]
+    files = (path.absolute(), scratch.absolute())
+    command = [sys.executable, "-I", unpickle.__file__, *map(str, files)]
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     try:
         child = subprocess.run(  # noqa: S603  this interpreter, a file of ours
@@ -171,6 +223,8 @@ def _unpickle(path: Path, scratch: Path) -> None:
         )
     except subprocess.TimeoutExpired:
         raise CheckpointError(f"{path}: not read after {TIMEOUT_S} s") from None
+    if child.returncode == unpickle.NO_ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch))
     if child.returncode:
         lines = child.stderr.decode("utf-8", "replace").strip().splitlines()
         said = lines[-1][:500] if lines else f"reading it ended with code {child.returncode}"
@@ -221,10 +275,12 @@ def _averaged(
             continue
         network = {clean(keys): tensor for keys, tensor in groups[outer].items()}
         trained = [key for key in network if not key.endswith(_BUFFERS)]
-        tops = dict.fromkeys(key.split(".")[0] for key in trained)
-        frozen = [[], *([key for key in trained if key.split(".")[0] == top] for top in tops)]
-        for left_out in frozen:
-            names = [key for key in trained if key not in set(left_out)]
+        tops = {key: key.split(".")[0] for key in trained}
+        sizes = Counter[str | None](tops.values())
+        for frozen in (None, *sizes):
+            if len(trained) - sizes[frozen] != len(averages):
+                continue
+            names = [key for key in trained if tops[key] != frozen]
             if [network[key].shape for key in names] == [tensor.shape for tensor in averages]:
                 yield f"{outer} with {name}", network | dict(zip(names, averages, strict=True))
                 return
@@ -277,16 +333,18 @@ def _write(
     model_id: str,
     network: str,
     tensors: dict[str, Tensor],
-    folder: Path,
+    work: Path,
     paths: Sequence[Path],
     origin: str,
 ) -> ModelCard:
     whole = {name: _plain(name, tensor) for name, tensor in tensors.items()}
-    with _replacing(folder / model_id) as fresh:
+    target = work.parent / model_id
+    with _replacing(target, work) as fresh:
         try:
             save_file(whole, fresh / WEIGHTS)
         except SafetensorError as error:  # the library's own, whatever the disk said
-            raise OSError(errno.EIO, f"not written: {error}", str(folder)) from None
+            raise OSError(errno.EIO, f"not written: {error}", str(target)) from None
+        (fresh / WEIGHTS).chmod(0o644)  # the library's files are their owner's alone
         weights = WeightFile(WEIGHTS, sha256_of(fresh / WEIGHTS), (fresh / WEIGHTS).stat().st_size)
         try:
             card = card_of(model_id, system.name, network, (weights,), fresh)
@@ -311,41 +369,42 @@ def _write(
             "origin": origin,
         }
         (fresh / CARD).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    return replace(card, folder=str((folder / model_id).absolute()))
+    return replace(card, folder=str(target.absolute()))
 
 
 def _plain(name: str, tensor: Tensor) -> Tensor:
     """Of its own memory, at least float32 where it is a float."""
+    if tensor.is_complex():
+        raise CheckpointError(f"{name} has complex numbers")
     if not tensor.is_floating_point():
         return tensor.clone().contiguous()
-    whole = tensor.float() if tensor.itemsize < 4 else tensor.clone()
-    if not bool(torch.isfinite(whole).all()):
+    try:
+        whole = tensor.float() if tensor.itemsize < 4 else tensor.clone()
+    except NotImplementedError:
+        raise CheckpointError(f"{name} has {tensor.dtype}, which cannot be read here") from None
+    if not bool(torch.isfinite(whole.float()).all()):  # as the networks compute
         raise CheckpointError(f"{name} has values that are not finite")
     return whole.contiguous()
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `target` when all went well, and is gone otherwise."""
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        yield fresh
-        fresh.chmod(0o755)
-        with _locked(target.parent):
-            if target.exists():
-                old = fresh.with_name(f"{fresh.name}-old")
-                target.rename(old)
-                fresh.rename(target)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+def _replacing(target: Path, work: Path) -> Iterator[Path]:
+    """A new folder in `work` that takes the place of `target` when all went well."""
+    fresh = work / "new"
+    fresh.mkdir()
+    yield fresh
+    fresh.chmod(0o755)
+    with _locked(target.parent):
+        if target.exists():
+            before = work / "before"
+            before.mkdir()
+            target.rename(before / target.name)
+        fresh.rename(target)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Two conversions to one id take turns: the later one stays."""
+    """Conversions take turns: of two to one id the later one stays."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -16,6 +16,7 @@ class ModelError(Exception):
     |  +- ImageTooLargeError     more pixels than allowed
     |  +- ImageUndecodableError  truncated or corrupt
     +- NoForegroundError     nothing in the picture to reconstruct
+       +- EmptyMaskError         nothing in the mask that came with it
     """
 
 
@@ -68,6 +69,10 @@ class ImageUndecodableError(ImageError):
 
 
 class NoForegroundError(ModelError):
+    pass
+
+
+class EmptyMaskError(NoForegroundError):
     pass
 
 

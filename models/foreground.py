@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.backdrop import flood
-from models.errors import NoForegroundError
+from models.errors import EmptyMaskError, NoForegroundError
 
 Mode = Literal["auto", "always", "never"]
 Method = Literal["mask", "alpha", "frame", "flood", "grabcut"]
@@ -52,11 +52,15 @@ def extract_foreground(rgba: Bytes, mode: Mode = "auto", mask: Bytes | None = No
 
     Raises:
         NoForegroundError: nothing is left, or (unless mode is "never") everything.
+        EmptyMaskError: nothing, or next to nothing, of the mask is object.
     """
     height, width = rgba.shape[:2]
     if mask is not None:
-        resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
-        return Foreground(_not_empty(np.asarray(resized, np.uint8)), "mask")
+        scaled = cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR)
+        resized = np.asarray(scaled, np.uint8)
+        if _is_empty(resized):
+            raise EmptyMaskError("the mask marks no object, or one of too few pixels")
+        return Foreground(resized, "mask")
     alpha = np.ascontiguousarray(rgba[..., 3])
     transparent = _is_useful(alpha)
     if transparent and mode != "always":
@@ -74,10 +78,15 @@ def _is_useful(alpha: Bytes) -> bool:
 
 
 def _not_empty(alpha: Bytes) -> Bytes:
-    """Raises NoForegroundError where fewer than about 6 x 6 of 512 x 512 pixels are object."""
-    if np.count_nonzero(alpha >= 128) < max(4, alpha.size // 8000):
+    """Raises NoForegroundError where it is empty."""
+    if _is_empty(alpha):
         raise NoForegroundError(f"no object was found in the picture; {HINT}")
     return alpha
+
+
+def _is_empty(alpha: Bytes) -> bool:
+    """Fewer than about 6 x 6 of 512 x 512 pixels are object."""
+    return int(np.count_nonzero(alpha >= 128)) < max(4, alpha.size // 8000)
 
 
 def _over_white(rgba: Bytes) -> Bytes:

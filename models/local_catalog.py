@@ -89,11 +89,12 @@ def card_of(
     return replace(
         sibling,
         id=model_id,
-        title=f"{entry.title}, published checkpoint",
+        title=f"{entry.title}, published checkpoint {model_id}",
         description=entry.description,
         licence=entry.licence,
         parameters=tuple(_bounded(item, network) for item in entry.parameters),
         points=entry.points,
+        resampled=entry.resampled,
         steps=entry.steps,
         image_size=entry.image_size,
         memory_bytes=entry.memory_bytes,
@@ -103,6 +104,7 @@ def card_of(
         network=network,
         accept=entry.accept,
         folder=str(folder.absolute()),
+        unfit=_unfit(system, network),
     )
 
 
@@ -110,14 +112,25 @@ def _bounded(parameter: Parameter, network: str) -> Parameter:
     """Labels end where the network's classes do; one that goes by a name has a single class."""
     if parameter.name != "label":
         return parameter
-    try:
-        sizes = json.loads(network)
-    except (ValueError, RecursionError):
-        sizes = None
-    classes = sizes.get("classes", 1) if isinstance(sizes, dict) else 1
+    classes = _sizes(network).get("classes", 1)
     if type(classes) is not int or not 1 <= classes <= MAX_CLASSES:
         raise ValueError(f"classes must be 1 to {MAX_CLASSES}, got {str(classes)[:80]}")
     return replace(parameter, maximum=classes - 1)
+
+
+def _unfit(system: str, network: str) -> str:
+    if system == "dpm" and "autoencoder" in (network, _sizes(network).get("kind")):
+        return "an auto-encoder takes a cloud of points, not a picture"
+    return ""
+
+
+def _sizes(network: str) -> dict[str, Any]:
+    """What JSON spells out; of a name nothing."""
+    try:
+        sizes = json.loads(network)
+    except (ValueError, RecursionError):
+        return {}
+    return sizes if isinstance(sizes, dict) else {}
 
 
 def check_id(model_id: str) -> None:

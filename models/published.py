@@ -32,6 +32,7 @@ class System:
         why: what is restricted, said before the name is asked for.
         expects: a checkpoint's layout in words, for who brings another file.
         parts: networks that come in files of their own and are none of the model's without others.
+        resampled: they sample a number of points of their own, whatever is asked for.
     """
 
     name: str
@@ -48,6 +49,7 @@ class System:
     accept: str = ""
     why: str = ""
     parts: tuple[str, ...] = ()
+    resampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ SYSTEMS: dict[str, System] = {
     for system in (
         System(
             name="pc2",
-            title="PC^2",
+            title="PC²",
             description="The authors' projection-conditioned diffusion, one category per file.",
             licence=Licence("none given", "none given: all rights reserved", "not stated"),
             expects="a dict with `model`, keys point_cloud_model.model.* and feature_model.model.*",
@@ -95,10 +97,10 @@ SYSTEMS: dict[str, System] = {
             points=4096,
             steps=64,
             image_size=224,
-            sources=("Melas-Kyriazi, Rupprecht, Vedaldi: PC^2, CVPR 2023",),
+            sources=("Melas-Kyriazi, Rupprecht, Vedaldi: PC², CVPR 2023",),
             memory_bytes=1_200_000_000,
             accept="PC2-no-licence",
-            why="The repository of PC^2 has no licence: neither code nor weights may be used "
+            why="The repository of PC² has no licence: neither code nor weights may be used "
             "without the authors' leave.",
         ),
         System(
@@ -113,11 +115,16 @@ SYSTEMS: dict[str, System] = {
                 NUM_POINTS,
                 _STEPS,
                 replace(SAMPLER, default="ddim"),
-                GUIDANCE_SCALE,
+                replace(
+                    GUIDANCE_SCALE,
+                    description="how much more the label counts than the model's idea of objects; "
+                    "1 is off",
+                ),
                 LABEL,
                 SEED,
             ),
             points=2048,
+            resampled=True,
             steps=64,
             image_size=96,
             sources=("Mo et al.: DiT-3D, NeurIPS 2023",),
@@ -142,6 +149,7 @@ SYSTEMS: dict[str, System] = {
                 SEED,
             ),
             points=4096,
+            resampled=True,
             steps=254,  # Heun's, of both diffusions
             image_size=224,
             sources=("Nichol et al.: Point-E, arXiv 2212.08751",),
@@ -185,7 +193,7 @@ SYSTEMS: dict[str, System] = {
 # Systems without anything to convert, and why.
 UNPUBLISHED = {
     "buildiff": "BuilDiff's authors have published no code and no checkpoint: there is no layout",
-    "ccd3dr": "CCD-3DR was never released; checkpoints of PC^2 are converted as pc2",
+    "ccd3dr": "CCD-3DR was never released; checkpoints of PC² are converted as pc2",
     "colored": "the coloured-shape diffusion was never released",
 }
 
@@ -214,7 +222,7 @@ PUBLISHED: dict[str, Published] = {
         Published(
             "pc2-co3d",
             "pc2",
-            "PC^2, examples for CO3D categories (1.2 GB, an archive of several)",
+            "PC², examples for CO3D categories (1.2 GB, an archive of several)",
             "https://github.com/lukemelas/projection-conditioned-point-cloud-diffusion",
             (
                 RemoteFile(

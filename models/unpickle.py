@@ -6,10 +6,11 @@ anything here, and even they are this file's own: every other name becomes a `Fo
 the state it is given and does nothing. FOLDER gets `tensors.safetensors`, whose names are numbers,
 and `contents.json`: the path of each tensor by number, and the small plain values.
 
-Ends with 0, or with 2 and one line on standard error.
+Ends with 0, with 2 and one line on standard error, or with 3 where FOLDER has no room.
 """
 
 import contextlib
+import errno
 import io
 import json
 import math
@@ -31,6 +32,7 @@ MAX_DEPTH = 64
 MAX_NOTES = 2_000
 MEMORY = 1_500_000_000  # of address space, beyond twice the file
 SKIPPED = ("optim", "scheduler", "lr_sched", "scaler")  # how entries begin that hold no network
+BAD, NO_ROOM = 2, 3  # how it ends
 LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 # torch's storage classes: safetensors' name of the type, and bytes of a value.
@@ -362,7 +364,7 @@ def _values(array: Array, data: bytes) -> bytes:
 
 
 def convert(path: Path, folder: Path) -> None:
-    """Raises BadCheckpointError."""
+    """Raises BadCheckpointError, or OSError where there is no room."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -379,7 +381,13 @@ def convert(path: Path, folder: Path) -> None:
     except PICKLE_ERRORS as error:
         raise BadCheckpointError(f"cannot be read: {type(error).__name__}: {error}") from None
     except FILE_ERRORS as error:
+        if _is_no_room(error):
+            raise
         raise BadCheckpointError(f"cannot be read: {error}") from None
+
+
+def _is_no_room(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def limit(size: int) -> None:
@@ -404,7 +412,7 @@ def main() -> int:
         convert(path, folder)
     except (BadCheckpointError, OSError) as error:
         sys.stderr.write(" ".join(str(error).split())[:500] + "\n")
-        return 2
+        return NO_ROOM if _is_no_room(error) else BAD
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from models.errors import (
     LicenceError,
@@ -37,8 +38,14 @@ def complain(detail: object, hint: str | None = None) -> None:
 
 
 def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """To nobody where whoever read the lines has gone, as `head` does: the command goes on."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer would fail once more at the end of the interpreter.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def serve(host: str | None, port: int | None, data_dir: Path | None) -> int:
@@ -199,12 +206,15 @@ def settings_from(host: str | None, port: int | None, data_dir: Path | None) -> 
     """The environment's settings, overridden by the command line.
 
     Raises:
-        CommandError: a variable is misspelt or out of bounds.
+        CommandError: a variable is misspelt, unreadable or out of bounds.
     """
     try:
         settings = get_settings()
     except UnknownSettingError as error:
         raise CommandError(CANNOT_START, str(error)) from error
+    except SettingsError as error:
+        hint = "The variable of a whole section is JSON; those of docs/settings.md are one each."
+        raise CommandError(CANNOT_START, str(error), hint) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = "BOZZETTO_" + "__".join(str(part).upper() for part in first["loc"])

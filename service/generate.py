@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from models.catalog import DEFAULT_MODEL, ModelCard, ParameterValue, get_card
-from models.errors import LicenceError, ModelError, ParameterError
+from models.errors import LicenceError, ModelError, ParameterError, WeightsError
 from service.jobs import TARGET_FACES, TEXTURE_SIZE, Compression
 from service.settings import Settings
 
@@ -150,6 +150,8 @@ class Generator:
         if self._card.accept not in ("", *settings.models.accepted_licences):
             reason = self._card.refusal(settings.models.accepted_licences)
             raise LicenceError(self._card.accept, f"{self._card.id}: {reason}")
+        if self._card.unfit:
+            raise WeightsError(f"{self._card.id}: {self._card.unfit}")
         self._options = options
         self._max_pixels = settings.uploads.max_pixels
         import torch

@@ -1,8 +1,9 @@
 """`bozzetto models`: list, verify, pull, convert; every foreseen error as one line and a code."""
 
 import argparse
+import contextlib
 import sys
-import tempfile
+import textwrap
 from collections.abc import Collection
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from service.commands import (
     CANNOT_START,
     DONE,
     FAILED,
-    LICENCE_HINT,
     CommandError,
     add_local_models,
     complain,
@@ -53,20 +53,26 @@ def models(arguments: argparse.Namespace) -> int:
         complain(error, error.hint)
         return error.code
     except UnknownModelError as error:
-        complain(error)
+        complain(_line(error))
         return BAD_INPUT
     except LicenceError as error:
-        complain(error, f"Once you have read and accept that: --accept-licence {error.name}")
+        complain(_line(error), f"Once you have read and accept that: --accept-licence {error.name}")
         return BAD_INPUT
     except DownloadError as error:
-        complain(error, "What came is kept: the same command goes on." if error.partial else None)
+        hint = "What came is kept: the same command goes on." if error.partial else None
+        complain(_line(error), hint)
         return FAILED
     except (CheckpointError, WeightsError) as error:
-        complain(error)
+        complain(_line(error))
         return BAD_INPUT
     except OSError as error:
-        complain(f"{error.filename or arguments.data_dir or ''}: {error.strerror}")
+        complain(_line(f"{error.filename or arguments.data_dir or ''}: {error.strerror}"))
         return FAILED
+
+
+def _line(error: object) -> str:
+    """Fit for a terminal, whatever a file or a server has put into it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(error))[:2_000]
 
 
 def _list(accepted: Collection[str]) -> int:
@@ -158,7 +164,12 @@ def _pull_one(
                 f"{path}: holds {len(inside)} checkpoints; name one with --member: "
                 + ", ".join(inside[:20])
             )
-    _converted(item.system, paths, member, item.id, settings, accepted, item.files[0].url)
+    try:
+        _converted(item.system, paths, member, item.id, settings, accepted, item.files[0].url)
+    except CheckpointError as error:
+        # What has no pinned hash is taken for whole, and would be for ever.
+        hint = f"If it came damaged, remove it from {folder} and pull again."
+        raise CommandError(BAD_INPUT, _line(error), hint) from None
 
 
 def _told(url: str) -> OnBytes:
@@ -196,12 +207,12 @@ def _converted(
     origin: str,
 ) -> None:
     """Raises ModelError, OSError."""
-    from models.conversion import convert
+    from models.conversion import convert, scratch
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".member-", dir=settings.data_dir) as scratch:
+    with contextlib.ExitStack() as stack:
         if member is not None:
-            paths = [unpack(paths[0], member, Path(scratch)), *paths[1:]]
+            folder = stack.enter_context(scratch(settings.data_dir))
+            paths = [unpack(paths[0], member, folder), *paths[1:]]
         card = convert(
             system,
             paths,
@@ -211,9 +222,13 @@ def _converted(
             origin=origin,
         )
     file = card.weights[0]
-    say(f"{card.id}: {card.title}, network {card.network[:60]}, in {card.folder}")
+    network = textwrap.shorten(card.network, 60, placeholder=" ...")
+    say(f"{card.id}: {card.title}, network {network}, in {card.folder}")
     say(f"  {file.name}: {file.bytes} bytes, sha256 {file.sha256}")
     say(f"  licence of the weights: {card.licence.weights}; outputs: {card.licence.outputs}")
     if card.accept and card.accept not in settings.models.accepted_licences:
-        say(f"  To serve it: {LICENCE_HINT} It is {card.accept}.")
+        say(f"  To serve it, name {card.accept} in BOZZETTO_MODELS__ACCEPTED_LICENCES.")
+    if card.unfit:
+        say(f"  It takes no jobs: {card.unfit}.")
+        return
     say("  A server that runs shows it after a restart.")

@@ -207,7 +207,9 @@ class ModelObject(Schema):
     licence: LicenceObject
     parameters: list[ParameterObject]
     points: int = Field(description="What the network gives before resampling.")
-    resampled: bool = Field(description="True when num_points is reached by resampling.")
+    resampled: bool = Field(
+        description="True when num_points, or some of them, are reached by resampling."
+    )
     steps: int = Field(description="Network evaluations of a default job.")
     max_images: int
     image_size: int = Field(description="Side of the square crop that the network sees, pixels.")

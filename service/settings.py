@@ -1,14 +1,38 @@
 """Every setting, in one frozen class. Read once by `get_settings()`, then passed along."""
 
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BOZZETTO_"
+Item = TypeVar("Item", str, SecretStr)
+
+
+def read_list(value: Any) -> Any:
+    """The items of a text: a JSON list, or names with commas between.
+
+    Raises ValueError for an empty one: a secret that failed to arrive must not open the gateway.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"no JSON list: {error}") from None
+    items = [item.strip() for item in value.split(",")]
+    if not all(items):
+        raise ValueError("an item is empty; a list of none is []")
+    return items
+
+
+# Of the environment, without pydantic-settings' own decoder, which takes JSON alone.
+Listed = Annotated[tuple[Item, ...], NoDecode, BeforeValidator(read_list)]
 
 
 class Section(BaseModel):
@@ -57,7 +81,7 @@ class WorkerSettings(Section):
         le=256,
         description="Jobs in one network evaluation; as many of each model are held at once.",
     )
-    models: tuple[str, ...] = Field(
+    models: Listed[str] = Field(
         (),
         description="Models that this worker serves, all loaded at its start. Empty: all whose "
         "weights are here, the default and `draft` loaded at the start, others by their first job.",
@@ -72,7 +96,7 @@ class WorkerSettings(Section):
 
 
 class ModelSettings(Section):
-    accepted_licences: tuple[str, ...] = Field(
+    accepted_licences: Listed[str] = Field(
         (),
         description="Licences of restricted weights that you have read and accept, by the names "
         "that `bozzetto models list` shows.",
@@ -82,12 +106,10 @@ class ModelSettings(Section):
 class GatewaySettings(Section):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
-    api_keys: tuple[SecretStr, ...] = Field(
-        (), description="Accepted bearer tokens, as a JSON list. Empty: no key is asked for."
+    api_keys: Listed[SecretStr] = Field(
+        (), description="Accepted bearer tokens. None: no key is asked for."
     )
-    cors_origins: tuple[str, ...] = Field(
-        (), description="Origins whose pages may call the API, as a JSON list."
-    )
+    cors_origins: Listed[str] = Field((), description="Origins whose pages may call the API.")
     rate_per_minute: int = Field(
         0, ge=0, description="Submits per minute and caller; 0 is unlimited."
     )
@@ -123,6 +145,7 @@ def get_settings() -> Settings:
     Raises:
         UnknownSettingError: pydantic-settings ignores a misspelt top-level name, we do not.
         pydantic.ValidationError: a value is out of bounds or a nested name is unknown.
+        pydantic_settings.SettingsError: a whole section is given, and is no JSON.
     """
     known = {name.upper() for name in Settings.model_fields}
     for variable in os.environ:

@@ -17,7 +17,8 @@ HEADER = """# Settings
 
 Read from the environment, once, at the start. Two underscores stand between a section and a name.
 A variable that starts with `{prefix}` and names no setting is refused, and so is a value out of
-bounds. Written by `make docs`.
+bounds. A list is its items with commas between, as in `draft,pc2-mini`, or JSON, as in
+`["draft", "pc2-mini"]`; `[]` is none. Written by `make docs`.
 """
 TYPE_NAMES = {
     bool: "true or false",
@@ -60,7 +61,7 @@ def _type_name(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in arguments)
     if origin is tuple:
-        return f"JSON list of {_type_name(arguments[0])}"
+        return f"list of {_type_name(arguments[0])}"
     if origin in (Union, UnionType):
         return " or ".join(_type_name(each) for each in arguments if each is not NoneType)
     return TYPE_NAMES[annotation]

@@ -32,7 +32,7 @@ DIT3D_MINI = ModelCard(
         SEED,
     ),
     points=4096,
-    resampled=False,
+    resampled=True,
     steps=32,
     image_size=96,
     memory_bytes=600_000_000,

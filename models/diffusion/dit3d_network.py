@@ -9,7 +9,7 @@ Own additions, off by default: attention within cubic windows of tokens, and a p
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ from models.diffusion.dit3d_image import CrossAttention, Shown, columns
 _CHANNELS = 3  # of the noise
 _FREQUENCIES = 256  # channels of the time's embedding
 _LONGEST = 10_000.0  # wavelength / 2 pi of times and places
+
+Betas = Literal["linear", "warm0.1"]
+BETAS: tuple[Betas, ...] = get_args(Betas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,17 @@ class Dit3dConfig:
     patch: int = 4
     voxels: int = 32
     classes: int = 1
-    betas: Literal["linear", "warm0.1"] = "linear"
+    betas: Betas = "linear"
     window: int = 0
     window_blocks: tuple[int, ...] = ()
     pictures: bool = False
     span: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError where sizes do not divide one another, or there is nothing of them."""
+        """Raises ValueError where sizes do not divide one another, or there is nothing of them, or
+        no such schedule."""
+        if self.betas not in BETAS:
+            raise ValueError(f"betas must be one of {', '.join(BETAS)}, got {self.betas!r}")
         if min(self.hidden, self.depth, self.heads, self.classes) < 1:
             raise ValueError("hidden, depth, heads and classes must be at least 1")
         if self.patch < 1 or self.voxels % self.patch:

@@ -91,16 +91,16 @@ def check_servable(card: ModelCard, accepted: Collection[str]) -> None:
 
     Raises:
         ForbiddenError: its licence has not been accepted.
-        UnprocessableError: this version has no weights for it.
+        UnprocessableError: this version has no weights for it, or it takes no pictures.
     """
     refusal = card.refusal(accepted)
     if refusal is None:
         return
-    if not card.weights:
+    if not card.weights or card.unfit:
         raise UnprocessableError(
             f"{card.id}: {refusal}",
             field="model",
-            code="unknown_model",
+            code="invalid_field" if card.weights else "unknown_model",
             hint="GET /models shows which models are ready, and why the others are not.",
         )
     raise ForbiddenError(f"{card.id}: {refusal}", code="licence_not_accepted")

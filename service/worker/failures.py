@@ -2,6 +2,7 @@
 
 from geometry.errors import GeometryError
 from models.errors import (
+    EmptyMaskError,
     ImageError,
     NoForegroundError,
     NonFiniteError,
@@ -21,6 +22,9 @@ def to_job_error(error: Exception) -> JobError:
     `retryable` also decides whether the queue gives the job to a worker again.
     """
     match error:
+        case EmptyMaskError():
+            hint = "In the mask the object is white, or opaque. Send one that shows it, or none."
+            return _failure("no_foreground", str(error), hint=hint)
         case NoForegroundError():
             return _failure("no_foreground", "no object was found in the picture")
         case ImageError():

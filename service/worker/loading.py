@@ -102,6 +102,8 @@ def choose_models(
     if named:
         cards = {name: get_card(name) for name in named}
         for card in cards.values():
+            if card.unfit:
+                raise WeightsError(f"{card.id}: {card.unfit}")
             if card.accept and card.accept not in accepted:
                 raise LicenceError(card.accept, f"{card.id}: {card.refusal(accepted)}")
     else:

@@ -149,6 +149,15 @@ def test_exactly_the_points_that_were_asked_for(model, num_points):
     assert len(np.unique(cloud.positions, axis=0)) > 0.99 * num_points
 
 
+def test_the_card_says_whether_points_are_resampled(model):
+    staged: object = model
+    if not isinstance(staged, PointDiffusion):
+        pytest.skip("samples no cloud through the staged layer")
+    last = staged.system.stages[-1]
+    own = all(last.size(number) == number for number in (256, 4096, 16_384))
+    assert model.card.resampled == (not own)
+
+
 @pytest.mark.parametrize("shape", ["disc", "ring", "chair", "two", "star"])
 def test_the_output_frame(model, shape):
     """Finite, the box centred, in a sphere of diameter 1 and no smaller."""

@@ -3,9 +3,21 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
-from models.catalog import CATALOG, DEFAULT_MODEL, DRAFT, OUTPUTS, PARAMETERS, STEPS, get_card
+from models.catalog import (
+    CATALOG,
+    DEFAULT_MODEL,
+    DRAFT,
+    LABEL,
+    OUTPUTS,
+    PARAMETERS,
+    SAMPLERS,
+    STEPS,
+    get_card,
+)
 from models.errors import ParameterError, UnknownModelError
+from models.samplers import start
 
 SAMPLES = replace(DRAFT, id="samples", parameters=(*PARAMETERS,))
 
@@ -58,6 +70,22 @@ def test_a_restricted_card_is_refused_until_its_licence_is_accepted():
     assert card.refusal(["other", "theirs"]) is None
     assert DRAFT.refusal([]) is None
     assert "no weights" in (replace(card, weights=()).refusal(["theirs"]) or "")
+
+
+def test_one_that_takes_no_pictures_is_refused():
+    assert replace(DRAFT, unfit="takes clouds").refusal([]) == "takes clouds"
+
+
+def test_bounds_that_leave_one_value_are_said_as_one():
+    with pytest.raises(ParameterError, match=r"label: must be 0, got 3$"):
+        replace(LABEL, maximum=0).check(3)
+
+
+def test_the_samplers_that_evaluate_more_often_than_there_are_steps_are_named():
+    sigmas = [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    ways = {name: start(name, sigmas, (1, 3), torch.Generator()) for name in SAMPLERS}
+    many = {name for name, way in ways.items() if way.evaluations > way.steps}
+    assert many == {name for name in SAMPLERS if name in STEPS.description}
 
 
 def test_a_card_may_have_its_own_default():

@@ -1,10 +1,15 @@
 """From an author's file to a card in the catalogue, with a stub in place of a system's network."""
 
+import errno
 import json
 import os
 import resource
+import struct
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -96,6 +101,14 @@ def test_safetensors_are_read_too(tmp_path):
     assert load_file(f"{card.folder}/weights.safetensors")["g"].dtype == torch.float32
 
 
+def test_a_data_directory_by_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "x.pt", {"g": W})
+    card = convert("gecco", [Path("x.pt")], Path("data"))
+    assert card.folder == str(tmp_path / "data" / "models" / card.id)
+    assert torch.equal(load_tensors(card)["g"], W)
+
+
 def test_the_card(tmp_path):
     path = save(tmp_path / "GEN_Chair.pt", {"state_dict": {"model.x": W, "model.y": B}, "args": {}})
     card = convert("dpm", [path], tmp_path, origin="https://example.org/GEN_Chair.pt")
@@ -109,6 +122,8 @@ def test_the_card(tmp_path):
     assert record["converted_from"][0]["sha256"] == conversion.sha256_of(path)
     assert record["origin"] == "https://example.org/GEN_Chair.pt"
     assert record["weights"][0]["sha256"] == card.weights[0].sha256
+    # A server may run as another user.
+    assert (Path(card.folder) / "weights.safetensors").stat().st_mode & 0o777 == 0o644
 
     assert add_local(tmp_path) == []
     assert catalog_here()[card.id] == card
@@ -164,6 +179,7 @@ def test_networks_in_files_of_their_own(tmp_path, monkeypatch):
         ("gecco", {"model": {"q": W}, "x": {"y": B}}, r"found model, x \(2 tensors\), expected a"),
         ("gecco", {}, "found nothing"),
         ("gecco", {"g": torch.tensor([float("nan")])}, "not finite"),
+        ("gecco", {"g": torch.tensor([1e300], dtype=torch.float64)}, "not finite"),
     ],
 )
 def test_what_cannot_be_converted(tmp_path, system_name, whole, message):
@@ -224,6 +240,37 @@ def test_types_of_numbers(tmp_path, kind):
     assert torch.equal(tensor.float(), W)
 
 
+def test_more_tensors_than_any_network_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "MAX_TENSORS", 1)
+    save_file({"g": W, "h": B}, tmp_path / "x.safetensors")
+    for path in (save(tmp_path / "x.pt", {"g": W, "h": B}), tmp_path / "x.safetensors"):
+        with pytest.raises(CheckpointError, match=f"{path}: has 2 tensors"):
+            convert("gecco", [path], tmp_path)
+
+
+def test_no_room_for_what_is_read_is_not_the_files_fault(tmp_path):
+    path = save(tmp_path / "x.pt", {"g": W})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "tensors.safetensors").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as error:
+        conversion.read(path, scratch)
+    assert error.value.filename == str(scratch)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "message"), [("C64", 64, "complex"), ("F4", 4, "cannot be read here")]
+)
+def test_types_of_numbers_that_no_network_has(tmp_path, kind, size, message):
+    entry = {"dtype": kind, "shape": [8], "data_offsets": [0, size]}
+    header = json.dumps({"g": entry}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    with pytest.raises(CheckpointError, match=message):
+        convert("gecco", [path], tmp_path)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
 def test_a_disk_that_fills_up_leaves_nothing(tmp_path):
     path = save(tmp_path / "x.pt", {"g": torch.ones(100_000)})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -249,6 +296,82 @@ def test_two_conversions_to_one_id(tmp_path):
         assert {card.id for card in pool.map(one, paths)} == {"same"}
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["same"]
     assert load_tensors(read_card(tmp_path / "models" / "same" / "card.json"))["g"].shape == (9,)
+
+
+HANGS = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from models import conversion
+
+def identify(tensors, notes):
+    print("reading", flush=True)
+    sys.stdin.read()
+
+conversion._module = lambda name: SimpleNamespace(identify=identify)
+conversion.convert("gecco", [Path(sys.argv[1])], Path(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_conversion_leaves_is_cleared_by_the_next(tmp_path):
+    path = save(tmp_path / "x.pt", {"g": W})
+    models = tmp_path / "models"
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS, str(path), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(conversion.__file__).parents[1],
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"reading\n"
+            (left,) = models.iterdir()
+            convert("gecco", [path], tmp_path, model_id="mine")
+            assert sorted(models.iterdir()) == [left, models / "mine"]
+            assert list(left.glob("*/tensors.safetensors"))
+        finally:
+            child.kill()
+    convert("gecco", [path], tmp_path, model_id="mine")
+    assert [item.name for item in models.iterdir()] == ["mine"]
+
+
+def test_a_model_whose_replacement_was_killed_comes_back(tmp_path):
+    path = save(tmp_path / "x.pt", {"g": W})
+    convert("gecco", [path], tmp_path, model_id="mine")
+    models = tmp_path / "models"
+    (models / ".partial-x" / "before").mkdir(parents=True)
+    (models / "mine").rename(models / ".partial-x" / "before" / "mine")
+    convert("gecco", [path], tmp_path, model_id="other")
+    assert sorted(item.name for item in models.iterdir()) == ["mine", "other"]
+    assert read_card(models / "mine" / "card.json").id == "mine"
+
+
+def test_a_model_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    path = save(tmp_path / "x.pt", {"g": W})
+    convert("gecco", [path], tmp_path, model_id="mine")
+    rename = Path.rename
+
+    def refuse(self, target):
+        if self.name == "new":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(OSError, match="Input/output"):
+            convert("gecco", [path], tmp_path, model_id="mine")
+    assert [item.name for item in (tmp_path / "models").iterdir()] == ["mine"]
+
+
+def test_other_hidden_things_among_the_models_stay(tmp_path):
+    (tmp_path / "models" / ".git").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "models" / ".partial-link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "models" / ".partial-file").touch()
+    convert("gecco", [save(tmp_path / "x.pt", {"g": W})], tmp_path, model_id="mine")
+    found = sorted(item.name for item in (tmp_path / "models").iterdir())
+    assert found == [".git", ".partial-file", ".partial-link", "mine"]
+    assert (tmp_path / "elsewhere").exists()
 
 
 def test_no_such_file(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import NoForegroundError
+from models.errors import EmptyMaskError, NoForegroundError
 from models.foreground import crop_foreground, extract_foreground
 from tests.models.pictures import background, compose
 
@@ -124,6 +124,15 @@ def test_always_looks_behind_the_alpha():
 
     assert picture.iou(auto.alpha) < 0.4
     assert picture.iou(always.alpha) > 0.98
+
+
+@pytest.mark.parametrize("pixels", [0, 3])
+def test_an_empty_mask_is_blamed_and_not_the_picture(pixels):
+    mask = np.zeros((96, 96), np.uint8)
+    mask[40, 40 : 40 + pixels] = 255
+
+    with pytest.raises(EmptyMaskError, match="mask"):
+        extract_foreground(compose("disc", size=96).rgba, mask=mask)
 
 
 def test_a_transparent_picture_is_empty():

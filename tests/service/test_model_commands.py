@@ -1,7 +1,11 @@
 """`bozzetto models` and what is served of restricted and converted models."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +18,7 @@ from models import conversion, local_catalog, registry
 from models.catalog import CATALOG, DRAFT
 from models.errors import WeightsError
 from models.published import PUBLISHED, SYSTEMS, Published, RemoteFile
-from service import cli
+from service import cli, model_commands
 from service.settings import get_settings
 from tests.fakes_model import FakeModel
 from tests.models.pictures import compose
@@ -69,6 +73,15 @@ def test_list_names_every_model(capsys):
     assert bozzetto("models", "list") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(CATALOG)
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "service.cli", "models", "list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_verify_agrees_with_the_card(capsys):
@@ -153,7 +166,9 @@ def test_restricted_weights_run_once_accepted(networks, checkpoint, tmp_path, mo
     accept = ["--accept-licence", "PC2-no-licence"]
     assert accept[1] in capsys.readouterr().err
     assert bozzetto("models", "convert", "pc2", path, "--id", "mine", *accept) == 0
-    assert "BOZZETTO_MODELS__ACCEPTED_LICENCES" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "name PC2-no-licence in BOZZETTO_MODELS__ACCEPTED_LICENCES" in said
+    assert "Once you have read" not in said
     bozzetto("models", "list")
     assert "not ready: its licence, PC2-no-licence" in capsys.readouterr().out
 
@@ -165,6 +180,34 @@ def test_restricted_weights_run_once_accepted(networks, checkpoint, tmp_path, mo
     monkeypatch.setenv("BOZZETTO_MODELS__ACCEPTED_LICENCES", json.dumps([accept[1]]))
     get_settings.cache_clear()
     assert bozzetto(*run) == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "shown"),
+    [
+        ("S/4", "network S/4, in"),
+        (
+            json.dumps({"layers": 2, "heads": 4, "width": 64, "classes": 1, "ratio": 4.0}),
+            'network {"layers": 2, "heads": 4, "width": 64, "classes": 1, ..., in',
+        ),
+    ],
+)
+def test_a_network_is_not_cut_within_a_word(
+    network, shown, networks, checkpoint, monkeypatch, capsys
+):
+    found = SimpleNamespace(identify=lambda tensors, notes: (network, dict(tensors)))
+    monkeypatch.setattr(conversion, "_module", lambda name: found)
+    assert bozzetto("models", "convert", "gecco", checkpoint("gecco"), "--id", "mine") == 0
+    assert shown in capsys.readouterr().out
+
+
+def test_an_auto_encoder_is_kept_but_takes_no_jobs(networks, checkpoint, monkeypatch, capsys):
+    found = SimpleNamespace(identify=lambda tensors, notes: ("autoencoder", dict(tensors)))
+    monkeypatch.setattr(conversion, "_module", lambda name: found)
+    assert bozzetto("models", "convert", "dpm", checkpoint("dpm"), "--id", "mine") == 0
+    assert "takes no jobs: an auto-encoder" in capsys.readouterr().out
+    assert bozzetto("models", "list") == 0
+    assert "not ready: an auto-encoder takes a cloud" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -183,6 +226,30 @@ def test_convert_says_what_is_wrong(arguments, text, capsys):
     assert error.startswith("bozzetto: ")
     assert text in error
     assert "Traceback" not in error
+
+
+def test_a_damaged_download_is_not_kept_for_ever_unsaid(data, tmp_path, monkeypatch, capsys):
+    path = data / "downloads" / "x.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK\x03\x04")
+    item = Published("there", "gecco", "x", "page", (RemoteFile("http://127.0.0.1:9/x.pt"),))
+    monkeypatch.setitem(PUBLISHED, "there", item)
+    assert bozzetto("models", "pull", "there") == 2
+    error = capsys.readouterr().err
+    assert "cut off" in error
+    assert f"remove it from {path.parent}" in error
+
+
+def test_what_a_file_says_is_one_line_on_the_terminal(networks, tmp_path, capsys):
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\x1b[31m\nx.pt", b"")
+    item = Published("all", "gecco", "x", "page", (RemoteFile("http://127.0.0.1:9/all.zip"),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PUBLISHED, "all", item)
+        patch.setattr(model_commands, "fetch", lambda remote, folder, on_bytes: path)
+        assert bozzetto("models", "pull", "all") == 2
+    assert capsys.readouterr().err.endswith("--member: ?[31m?x.pt\n")
 
 
 def test_a_checkpoint_of_another_system(networks, checkpoint, capsys):

@@ -447,7 +447,7 @@ export interface components {
             points: number;
             /**
              * Resampled
-             * @description True when num_points is reached by resampling.
+             * @description True when num_points, or some of them, are reached by resampling.
              */
             resampled: boolean;
             /**
@@ -736,7 +736,7 @@ export interface operations {
                      */
                     num_points?: number;
                     /**
-                     * @description of the sampler: more are slower and, to a point, better; heun evaluates twice in each but the last
+                     * @description of the sampler: more are slower and, to a point, better; heun evaluates twice in each but the last, pndm four times in each of the first three
                      * @default 16
                      */
                     steps?: number;

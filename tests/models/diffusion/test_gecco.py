@@ -209,6 +209,7 @@ def test_a_network_without_a_picture_may_make_clouds_anywhere():
     view = to_view(torch.from_numpy(cloud.positions)[None], given.camera)
     assert bool(view[..., :2].isfinite().all())
     assert float(view[..., :2].abs().max()) < 1  # all of it is seen
+    assert cloud.colors is not None
     assert len(np.unique(cloud.colors)) == 1  # and none of the picture's colours
 
 

@@ -12,6 +12,7 @@ from tests.service.gateway.kit import picture, problem
 
 RESTRICTED = replace(DRAFT, id="restricted", accept="their-licence")
 EMPTY = replace(DRAFT, id="empty", weights=())
+UNFIT = replace(DRAFT, id="unfit", unfit="it takes clouds")
 POSED = replace(
     DRAFT,
     id="posed",
@@ -22,7 +23,7 @@ ORBIT = json.dumps({"elevation": 20, "distance": 2.5})
 
 @pytest.fixture(autouse=True)
 def cards(monkeypatch):
-    for card in (RESTRICTED, EMPTY, POSED):
+    for card in (RESTRICTED, EMPTY, UNFIT, POSED):
         monkeypatch.setitem(CATALOG, card.id, card)
 
 
@@ -63,6 +64,15 @@ async def test_a_model_without_weights_takes_no_jobs(client):
     assert body["field"] == "model"
     assert "no weights" in body["detail"]
     assert "ready" in body["hint"]
+
+
+async def test_a_model_that_takes_no_pictures_takes_no_jobs(gateway):
+    body = problem(await submit(gateway.http, "unfit"), 422, "invalid_field")
+    assert body["field"] == "model"
+    assert body["detail"] == "unfit: it takes clouds"
+    assert "why the others are not" in body["hint"]
+    card = (await gateway.http.get("/models/unfit")).json()
+    assert (card["ready"], card["reason"]) == (False, "it takes clouds")
 
 
 async def test_label_camera_and_many_steps(client):

@@ -3,6 +3,7 @@ import torch
 
 from geometry.errors import GeometryError
 from models.errors import (
+    EmptyMaskError,
     ImageUndecodableError,
     NoForegroundError,
     NonFiniteError,
@@ -42,8 +43,17 @@ def test_each_exception_has_its_code(error, code, retryable):
     assert "secret" not in failure.detail
 
 
+def test_an_empty_mask_is_not_blamed_on_the_picture():
+    failure = to_job_error(EmptyMaskError("the mask marks no object"))
+
+    assert (failure.code, failure.retryable) == ("no_foreground", False)
+    assert failure.detail == "the mask marks no object"
+    assert failure.hint is not None
+    assert "mask" in failure.hint
+
+
 def test_a_parameter_is_not_blamed_on_the_picture():
-    failure = to_job_error(ParameterError("label", "must be 0 to 0, got 3"))
+    failure = to_job_error(ParameterError("label", "must be 0, got 3"))
 
     assert failure.code == "input_rejected"
     assert "label" in failure.detail

@@ -16,6 +16,7 @@ CPU = torch.device("cpu")
 OTHER = replace(DRAFT, id="other")
 RESTRICTED = replace(DRAFT, id="restricted", accept="their-licence")
 EMPTY = replace(DRAFT, id="empty", weights=())
+UNFIT = replace(DRAFT, id="unfit", unfit="it takes clouds")
 GONE = replace(DRAFT, id="gone", weights=(WeightFile("none", "0" * 64, 1),))
 
 
@@ -23,7 +24,7 @@ GONE = replace(DRAFT, id="gone", weights=(WeightFile("none", "0" * 64, 1),))
 def cards(monkeypatch):
     for name in CATALOG.keys() - {DEFAULT_MODEL, "draft"}:
         monkeypatch.delitem(catalog.CATALOG, name)
-    for card in (OTHER, RESTRICTED, EMPTY, GONE):
+    for card in (OTHER, RESTRICTED, EMPTY, UNFIT, GONE):
         monkeypatch.setitem(catalog.CATALOG, card.id, card)
 
 
@@ -87,3 +88,5 @@ def test_named_models_are_all_loaded():
         choose_models(("draft", "other"), (), Loader("other"), CPU)
     with pytest.raises(LicenceError, match="their-licence"):
         choose_models(("draft", "restricted"), (), load, CPU)
+    with pytest.raises(WeightsError, match="it takes clouds"):
+        choose_models(("draft", "unfit"), (), load, CPU)
