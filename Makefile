@@ -74,7 +74,7 @@ test-slow: setup $(NODE_MODULES) $(OLD_TRITON)/.stamp ## the tests that take min
 	PYTHONPATH=$(OLD_TRITON) $(BIN)/python -m pytest -m "not slow and not gpu" tests/kernels $(ARGS)
 
 .PHONY: test-gpu
-test-gpu: setup ## operators and PVCNN2 on a CUDA device
+test-gpu: setup ## operators, PVCNN2 and PC² on a CUDA device
 	$(BIN)/python -m pytest tests/kernels $(ARGS)
 	$(BIN)/python -m pytest tests/parity -m gpu $(ARGS)
 

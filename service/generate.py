@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from models.catalog import DEFAULT_MODEL, ModelCard, ParameterValue, get_card
-from models.errors import LicenceError, ModelError, ParameterError, WeightsError
+from models.errors import LicenceError, ModelError, ParameterError
 from service.jobs import TARGET_FACES, TEXTURE_SIZE, Compression
 from service.settings import Settings
 
@@ -138,6 +138,7 @@ class Generator:
     """A model that is loaded once, for any number of pictures.
 
     Raises:
+        BadRequest: the model makes nothing of a picture.
         ModelError: the model is unknown, its licence is not accepted, or its weights cannot be
             loaded.
     """
@@ -151,7 +152,7 @@ class Generator:
             reason = self._card.refusal(settings.models.accepted_licences)
             raise LicenceError(self._card.accept, f"{self._card.id}: {reason}")
         if self._card.unfit:
-            raise WeightsError(f"{self._card.id}: {self._card.unfit}")
+            raise BadRequest(f"{self._card.id}: {self._card.unfit}")
         self._options = options
         self._max_pixels = settings.uploads.max_pixels
         import torch

@@ -14,20 +14,25 @@ Item = TypeVar("Item", str, SecretStr)
 
 
 def read_list(value: Any) -> Any:
-    """The items of a text: a JSON list, or names with commas between.
+    """The items of a text: a JSON list, or names with commas between. Anything else as it is.
 
     Raises ValueError for an empty one: a secret that failed to arrive must not open the gateway.
     """
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"no JSON list: {error}") from None
-    items = [item.strip() for item in value.split(",")]
-    if not all(items):
+    items = value
+    if isinstance(value, str):
+        items = _from_json(value) if value.lstrip().startswith("[") else value.split(",")
+        items = [item.strip() if isinstance(item, str) else item for item in items]
+    if isinstance(items, list) and "" in items:
         raise ValueError("an item is empty; a list of none is []")
+    return items
+
+
+def _from_json(text: str) -> list[Any]:
+    """Of a text that starts as a list does. Raises ValueError."""
+    try:
+        items: list[Any] = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"no JSON list: {error}") from None
     return items
 
 

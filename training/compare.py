@@ -28,7 +28,7 @@ from models.errors import ModelError
 from training import step_study
 from training.comparison_picture import write_comparison
 from training.reports import from_table
-from training.summary import Scored, overall
+from training.summary import Scored, mean_of_objects
 
 PAGE = Path("docs/models/comparison.md")
 IMAGE = Path("docs/images/comparison.png")
@@ -173,7 +173,9 @@ def _qualities(results: Path) -> Iterator[str]:
     yield from ("", "## Presets: quality", "", "Row `st`; CD: lower is better, F: higher.")
     if common:
         yield f"Means over the {objects} objects of the {len(common)} pictures that all rows have;"
-        yield "some were measured on more, which are in `benchmarks/results`."
+        yield "what else was measured is in `benchmarks/results`."
+    elif sets:
+        yield "No picture is common to all rows: evaluate them on the same."
     columns = [f"{metric.upper()}, {track[-1]}" for track in _TRACKS for metric, _ in _METRICS]
     yield from _head(["system", *columns])
     untrained = {f"{s.name} (`{s.model}`)" for s in SYSTEMS if not _has_weights(s.model)}
@@ -200,7 +202,8 @@ def _scores(of_tracks: list[list[Scored]], common: set[tuple[str, int]], missing
     for scored in of_tracks:
         items = [item for item in scored if (item.path, item.picture) in common]
         for metric, digits in _METRICS:
-            cells.append(f"{overall(items, 'st', metric):.{digits}f}" if items else missing)
+            value = mean_of_objects(items, "st", metric) if items else None
+            cells.append(missing if value is None else f"{value:.{digits}f}")
     return cells
 
 

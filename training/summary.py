@@ -137,11 +137,10 @@ def _difference(
     return {**total, "categories": by_category}
 
 
-def overall(items: list[Scored], alignment: str, metric: str) -> float:
-    """The mean over objects, or over categories, that `summarise` has as `overall`."""
-    objects = list(_by_object(items).values())
-    values = [_object_mean(group, alignment, metric) for group in objects]
-    return overall_mean(values, [group[0].category for group in objects])
+def mean_of_objects(items: list[Scored], alignment: str, metric: str) -> float:
+    """As `summarise` has it beside `overall`, which of few objects may be that of one category."""
+    objects = _by_object(items).values()
+    return float(np.mean([_object_mean(group, alignment, metric) for group in objects]))
 
 
 def _by_object(items: list[Scored]) -> dict[str, list[Scored]]:

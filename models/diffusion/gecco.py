@@ -173,7 +173,7 @@ class Gecco:
         self.stages = (GeccoStage(net),)
         self.middle = net.reparam.distance()
         self.distance = self.middle if net.config.widths else _ANY_DISTANCE
-        if not 0 < self.distance < math.inf:
+        if not (0 < self.distance < math.inf and math.isfinite(self.middle)):
             raise WeightsError(f"GECCO: clouds at a distance of {self.distance} from the camera")
 
     def encode(self, rgba: Tensor) -> Given:
@@ -196,7 +196,9 @@ class Gecco:
         if across != up:  # the camera's picture is as wide as high; the network has seen its own
             squeezed = rgba.new_tensor([[half / across, 0, 0], [0, half / up, 0]])
             grid = F.affine_grid(squeezed.expand(B, 2, 3), list(rgba.shape), align_corners=False)
-            rgba = F.grid_sample(rgba, grid, padding_mode="zeros", align_corners=False)
+            weighted = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], dim=1)
+            found = F.grid_sample(weighted, grid, padding_mode="zeros", align_corners=False)
+            rgba = torch.cat([found[:, :3] / found[:, 3:].clamp(min=1e-3), found[:, 3:]], dim=1)
         return Given(rgba, camera.expand(B, 5), features)
 
     def begin(self, given: Given, params: SamplingParams) -> Given:

@@ -474,9 +474,7 @@ def _encoder_sizes(tensors: Mapping[str, Tensor], notes: Mapping[str, object]) -
     blocks = {n.split(".")[3] for n in tensors if n.startswith(ENCODER + "blocks.")}
     heads = notes.get("num_heads", width // _HEAD if width % _HEAD == 0 else _HEADS)
     if not isinstance(heads, int) or heads < 1 or width % heads:
-        raise WeightsError(
-            f"PC^2: {heads!r} heads of an encoder of width {width}: their number is not known"
-        )
+        raise WeightsError(f"PC^2: an encoder of width {width} cannot have {heads!r} heads")
     return {
         "image_size": side * patch,
         "patch_size": patch,

@@ -70,7 +70,8 @@ class Given:
 class Stage(Protocol):
     """One diffusion of a system. `before` is what the stage before it gave, [R, K, C'].
 
-    A stage whose attribute `guided` is False samples without guidance, whatever a job asks for.
+    A stage that would give a job no more points than the one before it is left out. One whose
+    attribute `guided` is False samples without guidance, whatever a job asks for.
     """
 
     @property
@@ -119,8 +120,8 @@ class System(Protocol):
         ...
 
     def cloud(self, x: Tensor, given: Given) -> PointCloud:
-        """The last stage's x_0 [N, C] as an upright cloud, neither centred nor scaled, with
-        colours; `given` has one row."""
+        """x_0 [N, C] of the last stage that was not left out as an upright cloud, neither centred
+        nor scaled, with colours; `given` has one row."""
         ...
 
     def mesh(self, x: Tensor, given: Given) -> Mesh | None:

@@ -85,7 +85,8 @@ def test_figures_of_a_model_of_several_stages(monkeypatch):
 
 
 def test_the_memory_is_that_of_a_process_with_the_model(capfd):
-    assert 100_000_000 < systems.peak_memory("draft") < 2_000_000_000
+    held = torch.ones(1 << 30, dtype=torch.uint8)  # by this one, which is not counted
+    assert 100_000_000 < systems.peak_memory("draft") < len(held)
     with pytest.raises(subprocess.CalledProcessError):
         systems.peak_memory("no-such-model")
     assert "no-such-model" in capfd.readouterr().err

@@ -300,7 +300,8 @@ def test_the_published_layout():
 
 
 def test_the_recipe():
-    golden("gecco").check_recipe(full_weights())
+    if not golden("gecco").check_recipe(full_weights()):
+        pytest.skip(f"no sums in {golden('gecco').folder / 'README.md'}")
 
 
 def test_the_full_size():

@@ -46,6 +46,11 @@ def test_a_missing_password_stops_the_start() -> None:
     assert all(use.startswith(":?") for use in uses)
 
 
+def test_keys_that_failed_to_arrive_do_not_open_the_gateway() -> None:
+    """`:-` would: it makes the default, no keys, of an empty variable too."""
+    assert re.findall(rf"\$\{{{PREFIX}GATEWAY__API_KEYS(.*?)\}}", COMPOSE) == ["-[]"]
+
+
 def test_the_queue_is_durable_and_private() -> None:
     redis = _service("redis")
     assert "--appendonly yes" in redis

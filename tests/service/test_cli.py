@@ -230,6 +230,13 @@ def test_generate_without_weights_cannot_start(disc, tmp_path, monkeypatch, caps
     ]
 
 
+def test_generate_with_a_model_that_takes_no_pictures(disc, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(CATALOG, "mine", replace(CATALOG["draft"], id="mine", unfit="takes clouds"))
+
+    assert bozzetto("generate", disc, "-o", tmp_path / "x.glb", "--model", "mine") == 2
+    assert capsys.readouterr().err == "bozzetto: mine: takes clouds\n"
+
+
 def test_generate_says_when_the_model_gives_nothing(disc, tmp_path, capsys):
     assert bozzetto("generate", disc, "-o", tmp_path / "x.ply", "--seed", NAN_SEED) == 2
     assert "NaN" in capsys.readouterr().err

@@ -43,6 +43,8 @@ def test_a_list_is_commas_or_json(text, items, monkeypatch):
         ("GATEWAY__API_KEYS", "[hidden]", "BOZZETTO_GATEWAY__API_KEYS: "),
         ("GATEWAY__API_KEYS", "", "BOZZETTO_GATEWAY__API_KEYS: "),
         ("GATEWAY__API_KEYS", "hidden,", "BOZZETTO_GATEWAY__API_KEYS: "),
+        ("GATEWAY__API_KEYS", '["hidden", " "]', "BOZZETTO_GATEWAY__API_KEYS: "),
+        ("GATEWAY", '{"api_keys": [""]}', "BOZZETTO_GATEWAY__API_KEYS: "),
         ("WORKER__MODELS", "[1]", "BOZZETTO_WORKER__MODELS__0: "),
         ("MODELS", "PC2-no-licence", '"models"'),
         ("GATEWAY__PORT", "many", "BOZZETTO_GATEWAY__PORT: "),

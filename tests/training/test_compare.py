@@ -17,6 +17,7 @@ from training.reports import to_table
 from training.summary import Scored
 
 PAGE = compare.PAGE.read_text()
+METRICS = ("cd", "f@0.02", "f@0.05")
 
 
 def written(results, model, kind="cpu", **figures):
@@ -27,9 +28,9 @@ def written(results, model, kind="cpu", **figures):
 
 
 def evaluated(results, model, **scores):
-    """Results of a picture of each object, all metrics of it alike."""
+    """Results of a picture of each object, all metrics of it alike; CATEGORY_x are of one."""
     items = [
-        Scored(name, 0, "thing", {"st": dict.fromkeys(("cd", "f@0.02", "f@0.05"), value)}, False, 1)
+        Scored(name, 0, name.split("_")[0], {"st": dict.fromkeys(METRICS, value)}, False, 1)
         for name, value in scores.items()
     ]
     tables = {f"{model}, track {track}": to_table(items) for track in "AB"}
@@ -83,6 +84,12 @@ def test_rows_are_compared_on_the_pictures_that_all_have(tmp_path):
     assert row(text, "Bozzetto, one pass (`draft`)")[1] == "0.7500"
     assert row(text, "Bozzetto (`bozzetto-xs`)")[1] == "0.5000"
     assert set(row(text, "sphere")[1:]) == {"not measured"}
+
+
+def test_no_category_counts_alone_because_it_has_enough_objects(tmp_path):
+    evaluated(tmp_path, "draft", a_1=0.5, a_2=0.5, a_3=0.5, a_4=0.5, a_5=0.5, b=0.8)
+    quality = row(compare.render(tmp_path), "Bozzetto, one pass (`draft`)")
+    assert quality[1] == "0.5500"
 
 
 def test_a_study_of_steps_has_its_table(tmp_path):

@@ -1,11 +1,15 @@
+import ctypes
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from service.worker import memory
+
 PROGRAM = """
-import resource, sys
+import resource, sys, threading
 import torch
 from service.worker.memory import keep_freed_memory
 
@@ -14,14 +18,20 @@ def faults():
 
 def use(times):
     for _ in range(times):
-        torch.empty(48 << 20, dtype=torch.uint8).fill_(1)
+        torch.empty(96 << 20, dtype=torch.uint8).fill_(1)
 
 if sys.argv[1] == "keep":
     keep_freed_memory()
-use(32)  # small blocks take a bite of the first few
-before = faults()
-use(8)
-print(faults() - before)
+
+def compute():
+    use(32)  # small blocks take a bite of the first few
+    before = faults()
+    use(8)
+    print(faults() - before)
+
+thread = threading.Thread(target=compute)  # as the worker's engine is
+thread.start()
+thread.join()
 """
 
 
@@ -34,5 +44,19 @@ def faults(choice):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
 def test_large_blocks_are_used_again_without_page_faults():
-    assert faults("leave") > 8 * 20  # a huge page at a time, 24 for each block
+    assert faults("leave") > 8 * 40  # a huge page at a time, 48 for each block
     assert faults("keep") < 20
+
+
+def test_an_old_glibc_goes_on_adjusting_itself(monkeypatch):
+    """It refuses the first; any further parameter would fix the others as they are."""
+    asked = []
+
+    def mallopt(parameter, value):
+        asked.append(parameter)
+        return 0
+
+    library = SimpleNamespace(mallopt=mallopt)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    memory.keep_freed_memory()
+    assert asked == [-3]

@@ -106,7 +106,7 @@ export function errorWords(error: Told): ErrorWords {
   };
 }
 
-/** Of hints that name a call there is none for who fills in a form. */
+/** Not a hint that names a call of the API: whoever fills in a form makes none. */
 function forPeople(hint: string | null | undefined): string | null {
   return !hint || hint.startsWith("GET /") ? null : hint;
 }
