@@ -30,7 +30,7 @@ COLORED_MINI = ModelCard(
         *DRAFT.weights,  # of the encoder
         WeightFile(
             "colored-mini/weights.safetensors",
-            "1b01d37f390c970746712d993b3c3ffc3bcd5c1138968928427947d7572355bb",
+            "0797c0cce4e2ccb06d8bdfab4f0c08a4fee05161af2c5b9ed211e9890237065a",
             3258356,
         ),
     ),

@@ -41,7 +41,7 @@ DIT3D_MINI = ModelCard(
         *DRAFT.weights,  # of the encoder
         WeightFile(
             "dit3d-mini/weights.safetensors",
-            "678f70176d6dfa014afd991d5908ea40c8de67d74e736e8dbdd2ff82777b8692",
+            "cf05b1777f19d442a096cd9531e91d14ee7bb6245ee93e1eb7f694aef555d550",
             7841312,
         ),
     ),

@@ -43,7 +43,7 @@ PC2_MINI = ModelCard(
         *DRAFT.weights,  # of the encoder
         WeightFile(
             "pc2-mini/weights.safetensors",
-            "270f108881353caabd1d658be0fa38cfae180cfdd9f628b88a1620ef63277f64",
+            "807de895d496debc5a07f1282ca7cf31e881f41a232ab26d6258d632d8f0dd15",
             3738782,
         ),
     ),
@@ -67,7 +67,7 @@ CCD3DR_MINI = replace(
         *DRAFT.weights,  # of the encoder
         WeightFile(
             "ccd3dr-mini/weights.safetensors",
-            "b859ffa477afa07b5d13d7f32fcde63c133632d61e9af2186e8642652a5a8c60",
+            "e6034e1722d01e3725435e6f5109506a1147b68acf738f0b68fc5da2fe174c5f",
             3773508,
         ),
     ),

@@ -41,7 +41,7 @@ POINTE_MINI = ModelCard(
         *DRAFT.weights,  # of the encoder
         WeightFile(
             "pointe-mini/weights.safetensors",
-            "82a79e2a7d616fc39c743cc820c2c80456da0e87d1530e1f1d62afd3330caeab",
+            "0a3745099b03fe23dd7708f928d42b8cf41c52291bb8c5e82b93b3ffb502d49d",
             4373432,
         ),
     ),
