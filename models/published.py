@@ -31,6 +31,7 @@ class System:
             served; "" is none.
         why: what is restricted, said before the name is asked for.
         expects: a checkpoint's layout in words, for who brings another file.
+        memory_bytes: an estimate, since none of these checkpoints could be had here.
         parts: networks that come in files of their own and are none of the model's without others.
         resampled: they sample a number of points of their own, whatever is asked for.
     """

@@ -66,5 +66,6 @@ def _header(labels: Sequence[str]) -> NDArray[np.uint8]:
     pen = ImageDraw.Draw(bar)
     font = ImageFont.load_default(13)
     for number, label in enumerate(labels):
+        label = label.replace("²", "^2")  # the font has none
         pen.text((number * _CELL + 6, 4), label, fill=(_INK, _INK, _INK), font=font)
     return np.asarray(bar)
