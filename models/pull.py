@@ -68,7 +68,9 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
         if scheme != "https" and scheme != urllib.parse.urlsplit(req.full_url).scheme:
             fp.close()
             raise DownloadError(f"{req.full_url}: redirects to {newurl[:200]}, which is refused")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        fp.close()  # or all of its body would be read, however long it is
+        return new
 
 
 class _Paced(io.RawIOBase):

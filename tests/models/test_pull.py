@@ -40,6 +40,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", server.redirect)
             self.end_headers()
+            self.close_connection = True
+            with contextlib.suppress(ConnectionError):
+                for _ in range(server.chatter):
+                    self.wfile.write(bytes(1 << 20))
+                    server.chattered += 1
             return
         if server.drips == "headers":
             self.close_connection = True
@@ -91,6 +96,8 @@ class Server(ThreadingHTTPServer):
     drips = ""  # "headers", or "bytes" after `drop_after`
     status: int | None = None
     redirect: str | None = None
+    chatter = 0  # MiB behind a redirect
+    chattered = 0
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -331,6 +338,16 @@ def test_a_redirect_to_another_server(server, tmp_path):
         path = fetch(server.remote(), tmp_path)
         other.shutdown()
     assert (path.name, path.read_bytes()) == ("model.pt", DATA)
+
+
+def test_what_comes_with_a_redirect_is_not_read(server, tmp_path):
+    server.chatter = 200
+    with Server() as other:
+        threading.Thread(target=other.serve_forever, args=(0.01,)).start()
+        server.redirect = f"{other.address}/else/where.pt"
+        assert fetch(server.remote(), tmp_path).read_bytes() == DATA
+        other.shutdown()
+    assert server.chattered < 100
 
 
 def test_only_http_is_fetched(tmp_path):
