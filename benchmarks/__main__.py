@@ -1,7 +1,7 @@
 """`python -m benchmarks [pipeline] [serving]`: measure, print, write benchmarks/results/*.json.
 
-`rendering` and `surface` need the training data, so they, `systems`, `training` and `kernels` run
-only when they are named.
+`rendering` and `surface` need the training data, `parity` the golden outputs, so they, `systems`,
+`training` and `kernels` run only when they are named.
 `systems` measures the GPU where there is one; all others the CPU.
 `kernels` measures the operators (`--ops` some of them) and writes the tables of docs/kernels.md.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     formats,
+    parity,
     pipeline,
     previews,
     rendering,
@@ -29,6 +30,7 @@ KERNELS_PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 RESULTS = Path(__file__).with_name("results")
 SUITES = {
     "formats": formats.measure,
+    "parity": parity.measure,
     "pipeline": pipeline.measure,
     "previews": previews.measure,
     "serving": serving.measure,
